@@ -1,0 +1,204 @@
+// What Swift cannot express about Linux, and nothing else.
+//
+// Three kinds of things live here:
+//   1. headers that the Glibc module leaves out (epoll, prctl, mount, ...), re-exported;
+//   2. system calls that glibc 2.36 has no function for, or only a variadic one;
+//   3. code that runs between clone3 and execve, where only raw calls are allowed.
+//
+// Every function returns a non-negative result, or -errno. None allocates, none keeps state.
+#ifndef CORDON_CLINUX_H
+#define CORDON_CLINUX_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1
+#endif
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <pwd.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/time.h>
+#include <sys/timerfd.h>
+#include <sys/types.h>
+#include <sys/un.h>
+#include <sys/utsname.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+#include <linux/magic.h>
+#include <linux/openat2.h>
+
+// MARK: - Calls without a glibc function
+
+/// openat2(2). glibc 2.36 has no wrapper. Returns a descriptor.
+int cordon_openat2(int directory, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve);
+
+/// pivot_root(2). glibc has no wrapper.
+int cordon_pivot_root(const char *new_root, const char *put_old);
+
+/// keyctl(KEYCTL_JOIN_SESSION_KEYRING, NULL): a fresh, anonymous session keyring. keyctl is variadic
+/// and lives in libkeyutils, which nothing else here needs.
+int cordon_join_session_keyring(void);
+
+/// seccomp(SECCOMP_SET_MODE_FILTER). `program` is an array of `struct sock_filter` of `bytes` bytes.
+int cordon_seccomp_load(const void *program, size_t bytes);
+
+/// seccomp(SECCOMP_GET_ACTION_AVAIL) for SECCOMP_RET_USER_NOTIF: 0 when the kernel has it.
+int cordon_seccomp_notify_available(void);
+
+/// landlock_create_ruleset(2) with LANDLOCK_CREATE_RULESET_VERSION: the ABI, 1 or more.
+int cordon_landlock_abi(void);
+
+/// landlock_create_ruleset(2). Only as many fields of the structure are passed as `abi` knows, since
+/// linux-libc-dev 6.1 lacks the network and scope fields. Returns a descriptor.
+int cordon_landlock_create(int abi, uint64_t handled_fs, uint64_t handled_net, uint64_t scoped);
+
+/// landlock_add_rule(2) for a LANDLOCK_RULE_PATH_BENEATH.
+int cordon_landlock_allow_beneath(int ruleset, int parent, uint64_t access);
+
+/// landlock_restrict_self(2).
+int cordon_landlock_restrict(int ruleset);
+
+/// mount_setattr(2), called raw: glibc's `struct mount_attr` clashes with <linux/mount.h>.
+int cordon_mount_setattr(int directory, const char *path, unsigned int flags,
+                         uint64_t set, uint64_t clear, uint64_t propagation, int user_namespace);
+
+/// fsconfig(2): FSCONFIG_SET_STRING, and with a null key FSCONFIG_CMD_CREATE.
+int cordon_fsconfig(int context, const char *key, const char *value);
+
+/// ioctl(2) is variadic. One with a pointer argument, or with an integer.
+int cordon_ioctl_pointer(int descriptor, unsigned long request, void *argument);
+
+/// fcntl(2) is variadic. OFD locks: F_OFD_SETLK on one byte at `offset`; 0 when taken.
+int cordon_lock_byte(int descriptor, int64_t offset);
+
+/// fcntl(2) with an integer argument.
+int cordon_fcntl(int descriptor, int command, int argument);
+
+/// capset(2) with all of effective, permitted and inheritable set to `capabilities`. libcap's calls
+/// allocate; the raw one serves the code between clone3 and execve, and this.
+int cordon_capset(uint64_t effective_and_permitted, uint64_t inheritable);
+
+// MARK: - Messages with descriptors (the CMSG_ macros do not import)
+
+/// The most descriptors one message may carry (SCM_MAX_FD is 253).
+#define CORDON_MESSAGE_DESCRIPTORS 64
+
+/// sendmsg(2) of `bytes` with `count` descriptors as SCM_RIGHTS. Never raises SIGPIPE.
+ssize_t cordon_send(int socket, const void *bytes, size_t length, const int *descriptors, size_t count);
+
+struct cordon_received {
+    ssize_t bytes;
+    size_t descriptor_count;
+    int descriptors[CORDON_MESSAGE_DESCRIPTORS];
+    /// From SCM_CREDENTIALS, seen from the receiver's pid namespace; 0 when absent.
+    int32_t sender;
+    /// MSG_TRUNC or MSG_CTRUNC: part of the message was lost.
+    int truncated;
+};
+
+/// recvmsg(2) with MSG_CMSG_CLOEXEC. Descriptors that arrive belong to the caller.
+int cordon_receive(int socket, void *buffer, size_t capacity, int flags, struct cordon_received *received);
+
+// MARK: - Status macros
+
+int cordon_exited(int status);
+int cordon_exit_status(int status);
+int cordon_signaled(int status);
+int cordon_term_signal(int status);
+int cordon_is_directory(uint32_t mode);
+int cordon_is_regular(uint32_t mode);
+int cordon_is_symlink(uint32_t mode);
+int cordon_is_socket(uint32_t mode);
+
+// MARK: - Between clone3 and execve
+
+struct cordon_clone_request {
+    /// CLONE_NEW* flags. CLONE_VM, CLONE_VFORK and CLONE_PIDFD are added.
+    uint64_t flags;
+    /// A cgroup v2 directory for CLONE_INTO_CGROUP, or -1.
+    int cgroup;
+    /// The executable, opened for reading, close-on-exec.
+    int executable;
+    /// Becomes descriptors 0, 1 and 2.
+    int null;
+    /// Becomes descriptor 3: the socket to the parent. -1: none.
+    int control;
+    /// Become ambient, so that execve in a user namespace without id maps keeps them.
+    uint64_t ambient_capabilities;
+    /// A NULL-terminated argument and environment array.
+    const char *const *arguments;
+    const char *const *environment;
+};
+
+/// clone3 straight into new namespaces, then execveat(executable): a multi-threaded Swift process must
+/// not run Swift between the two. The child shares memory (CLONE_VM|CLONE_VFORK) on a stack of its own,
+/// so it costs nothing to copy. Returns the child's pid in the caller's namespace; `*pidfd` is its
+/// pidfd; `*failed` names the failed step when the result is negative:
+/// 1 clone3, 2 descriptors, 3 capabilities, 4 execveat.
+int cordon_clone_exec(const struct cordon_clone_request *request, int *pidfd, int *failed);
+
+/// Makes a process in new namespaces that does nothing but wait for end-of-file on `gate`; it holds a
+/// user namespace while its maps are written and a descriptor to it is opened. It shares the caller's
+/// memory and stands on `stack`, which must stay mapped until it has been waited for (with __WALL).
+/// Returns its pid, or -errno.
+int cordon_clone_namespace_holder(uint64_t flags, int gate, void *stack, size_t stack_size);
+
+struct cordon_rlimit {
+    int resource;
+    uint64_t soft;
+    uint64_t hard;
+};
+
+struct cordon_command {
+    /// Candidates for the executable, NULL-terminated, tried in order as execvp(3) does.
+    const char *const *paths;
+    const char *const *arguments;
+    const char *const *environment;
+    const char *directory;
+    int descriptors[3];
+    /// The user and group, or UINT32_MAX to leave them alone.
+    uint32_t user;
+    uint32_t group;
+    /// Capabilities to keep in all five sets (0 for nearly everybody).
+    uint64_t capabilities;
+    const struct cordon_rlimit *limits;
+    size_t limit_count;
+    /// Make descriptor 0 the controlling terminal.
+    int controlling_terminal;
+    /// Apply one more Landlock ruleset (signal scoping where commands share the spawner's id), or -1.
+    int ruleset;
+};
+
+/// The child side of a command's start: a new session, default signals, descriptors 0-2 and no others,
+/// rlimits, identity, no capabilities, directory, execve. With CLONE_PARENT, so that PID 1, which a
+/// group OOM kill spares, reaps it. Returns the pid, or -errno; `*failed` names the step:
+/// 1 clone3, 2 session, 3 descriptors, 4 limits, 5 identity, 6 capabilities, 7 directory, 8 Landlock, 9 execve.
+int cordon_spawn_command(const struct cordon_command *command, int *failed);
+
+/// fork(2), which the Glibc module marks unavailable. Only for single-threaded jail-init.
+int cordon_fork(void);
+
+#endif

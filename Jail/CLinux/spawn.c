@@ -1,0 +1,248 @@
+// The child side of clone3. Between clone3 and execve the child shares the parent's memory, so it uses
+// raw calls only: no allocation, no lock, no errno (thread-local storage belongs to the parent's thread).
+#include "CLinux.h"
+
+#include <linux/capability.h>
+#include <linux/close_range.h>
+#include <linux/sched.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#if !defined(__x86_64__)
+#error "The raw system call below is written for x86-64."
+#endif
+
+static inline long raw6(long number, long a, long b, long c, long d, long e, long f) {
+    long value;
+    register long r10 __asm__("r10") = d;
+    register long r8 __asm__("r8") = e;
+    register long r9 __asm__("r9") = f;
+    __asm__ volatile("syscall" : "=a"(value) : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return value;
+}
+#define raw(number, a, b, c, d, e) raw6((number), (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), 0)
+
+enum { STACK = 64 * 1024 };
+
+struct shared {
+    const void *request;
+    // Written by the child, read by the parent after CLONE_VFORK lets it go on.
+    volatile int step;
+    volatile int error;
+};
+
+static void fail(struct shared *shared, int step, long error) {
+    shared->error = (int)-error;
+    shared->step = step;
+    raw(SYS_exit_group, 127, 0, 0, 0, 0);
+    __builtin_unreachable();
+}
+
+// clone3 with a new stack needs assembly: the child returns on an empty stack and must call on.
+static long clone3_call(struct clone_args *arguments, void (*entry)(struct shared *), struct shared *shared) {
+    long value;
+    register void (*r8)(struct shared *) __asm__("r8") = entry;
+    register struct shared *r9 __asm__("r9") = shared;
+    __asm__ volatile(
+        "syscall\n\t"
+        "test %%rax, %%rax\n\t"
+        "jnz 1f\n\t"
+        "xor %%ebp, %%ebp\n\t"
+        "mov %%r9, %%rdi\n\t"
+        "call *%%r8\n\t"
+        "ud2\n"
+        "1:"
+        : "=a"(value)
+        : "a"((long)SYS_clone3), "D"(arguments), "S"((long)sizeof *arguments), "r"(r8), "r"(r9)
+        : "rcx", "r11", "memory");
+    return value;
+}
+
+// Runs `entry` in a CLONE_VM|CLONE_VFORK child with every signal blocked, so that no handler of the
+// parent's can run on the child's stack.
+static long vfork_with(struct clone_args *arguments, void (*entry)(struct shared *), struct shared *shared) {
+    void *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    if (stack == MAP_FAILED) return -errno;
+    arguments->stack = (uint64_t)stack;
+    arguments->stack_size = STACK;
+    arguments->flags |= CLONE_VM | CLONE_VFORK;
+    uint64_t all = ~0ull, old = 0;
+    raw(SYS_rt_sigprocmask, SIG_BLOCK, &all, &old, 8, 0);
+    long pid = clone3_call(arguments, entry, shared);
+    raw(SYS_rt_sigprocmask, SIG_SETMASK, &old, NULL, 8, 0);
+    munmap(stack, STACK);
+    return pid;
+}
+
+// CLONE_CLEAR_SIGHAND resets handlers but leaves ignored signals ignored, and those survive execve.
+// A caller that ignores SIGPIPE or SIGCHLD must not change what runs in the jail.
+static void default_signals(void) {
+    struct { void *handler; unsigned long flags; void *restorer; uint64_t mask; } action = {0};
+    for (int number = 1; number <= 64; number++)
+        if (number != SIGKILL && number != SIGSTOP) raw(SYS_rt_sigaction, number, &action, NULL, 8, 0);
+    uint64_t none = 0;
+    raw(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, 8, 0);
+}
+
+static long set_capabilities(uint64_t permitted, uint64_t inheritable) {
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+    struct __user_cap_data_struct data[2] = {
+        {(uint32_t)permitted, (uint32_t)permitted, (uint32_t)inheritable},
+        {(uint32_t)(permitted >> 32), (uint32_t)(permitted >> 32), (uint32_t)(inheritable >> 32)},
+    };
+    return raw(SYS_capset, &header, data, 0, 0, 0);
+}
+
+static void exec_child(struct shared *shared) {
+    const struct cordon_clone_request *request = shared->request;
+    long error;
+    default_signals();
+    raw(SYS_setsid, 0, 0, 0, 0, 0);
+
+    // 0-2 are /dev/null and 3 the control socket; the executable moves out of the way first. Nothing
+    // else crosses, whatever the caller forgot to mark close-on-exec (CVE-2024-21626).
+    long executable = raw(SYS_fcntl, request->executable, F_DUPFD_CLOEXEC, 10, 0, 0);
+    long control = request->control < 0 ? -1 : raw(SYS_fcntl, request->control, F_DUPFD_CLOEXEC, 10, 0, 0);
+    long null = raw(SYS_fcntl, request->null, F_DUPFD_CLOEXEC, 10, 0, 0);
+    if (executable < 0 || null < 0 || (request->control >= 0 && control < 0)) fail(shared, 2, -EMFILE);
+    for (int target = 0; target < 3; target++)
+        if ((error = raw(SYS_dup3, null, target, 0, 0, 0)) < 0) fail(shared, 2, error);
+    if (control >= 0 && (error = raw(SYS_dup3, control, 3, 0, 0, 0)) < 0) fail(shared, 2, error);
+    if ((error = raw(SYS_close_range, control >= 0 ? 4 : 3, ~0u, CLOSE_RANGE_CLOEXEC, 0, 0)) < 0) fail(shared, 2, error);
+
+    if (request->ambient_capabilities != 0) {
+        uint64_t wanted = request->ambient_capabilities;
+        if ((error = set_capabilities(wanted, wanted)) < 0) fail(shared, 3, error);
+        for (int capability = 0; capability < 64; capability++)
+            if (wanted >> capability & 1 &&
+                (error = raw(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0)) < 0)
+                fail(shared, 3, error);
+    }
+    error = raw(SYS_execveat, executable, "", request->arguments, request->environment, AT_EMPTY_PATH);
+    fail(shared, 4, error);
+}
+
+int cordon_clone_exec(const struct cordon_clone_request *request, int *pidfd, int *failed) {
+    struct shared shared = {.request = request};
+    int descriptor = -1;
+    struct clone_args arguments = {
+        .flags = request->flags | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
+        .pidfd = (uint64_t)&descriptor,
+        .exit_signal = SIGCHLD,
+    };
+    if (request->cgroup >= 0) {
+        arguments.flags |= CLONE_INTO_CGROUP;
+        arguments.cgroup = (uint64_t)request->cgroup;
+    }
+    long pid = vfork_with(&arguments, exec_child, &shared);
+    if (pid < 0) {
+        *failed = 1;
+        return (int)pid;
+    }
+    if (shared.step != 0) {
+        int status;
+        while (waitpid((pid_t)pid, &status, __WALL) < 0 && errno == EINTR) {}
+        close(descriptor);
+        *failed = shared.step;
+        return -shared.error;
+    }
+    *pidfd = descriptor;
+    return (int)pid;
+}
+
+static void holder_child(struct shared *shared) {
+    int gate = *(const int *)shared->request;
+    char byte;
+    // The writing end of the gate must exist only in the parent, or end-of-file never comes.
+    if (gate > 0) raw(SYS_close_range, 0, gate - 1, 0, 0, 0);
+    raw(SYS_close_range, gate + 1, ~0u, 0, 0, 0);
+    raw(SYS_read, gate, &byte, 1, 0, 0);
+    raw(SYS_exit_group, 0, 0, 0, 0, 0);
+}
+
+int cordon_clone_namespace_holder(uint64_t flags, int gate, void *stack, size_t stack_size) {
+    // What the child reads lies at the bottom of its own stack: this frame is gone before it runs.
+    struct { struct shared shared; int gate; } *held = stack;
+    held->gate = gate;
+    held->shared = (struct shared){.request = &held->gate};
+    struct clone_args arguments = {
+        .flags = flags | CLONE_VM | CLONE_CLEAR_SIGHAND,
+        .exit_signal = SIGCHLD,
+        .stack = (uint64_t)stack,
+        .stack_size = stack_size,
+    };
+    uint64_t all = ~0ull, old = 0;
+    raw(SYS_rt_sigprocmask, SIG_BLOCK, &all, &old, 8, 0);
+    long pid = clone3_call(&arguments, holder_child, &held->shared);
+    raw(SYS_rt_sigprocmask, SIG_SETMASK, &old, NULL, 8, 0);
+    return (int)pid;
+}
+
+static void command_child(struct shared *shared) {
+    const struct cordon_command *command = shared->request;
+    long error;
+    default_signals();
+    if ((error = raw(SYS_setsid, 0, 0, 0, 0, 0)) < 0) fail(shared, 2, error);
+
+    long moved[3];
+    for (int index = 0; index < 3; index++)
+        if ((moved[index] = raw(SYS_fcntl, command->descriptors[index], F_DUPFD_CLOEXEC, 10, 0, 0)) < 0)
+            fail(shared, 3, moved[index]);
+    for (int index = 0; index < 3; index++)
+        if ((error = raw(SYS_dup3, moved[index], index, 0, 0, 0)) < 0) fail(shared, 3, error);
+    if ((error = raw(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC, 0, 0)) < 0) fail(shared, 3, error);
+    if (command->controlling_terminal && (error = raw(SYS_ioctl, 0, TIOCSCTTY, 0, 0, 0)) < 0) fail(shared, 2, error);
+
+    for (size_t index = 0; index < command->limit_count; index++) {
+        struct { uint64_t soft, hard; } limit = {command->limits[index].soft, command->limits[index].hard};
+        if ((error = raw(SYS_prlimit64, 0, command->limits[index].resource, &limit, NULL, 0)) < 0)
+            fail(shared, 4, error);
+    }
+    // PR_SET_KEEPCAPS only where some must survive the change of user (`[identity] root = true`).
+    if (command->capabilities != 0) raw(SYS_prctl, PR_SET_KEEPCAPS, 1, 0, 0, 0);
+    if (command->group != UINT32_MAX &&
+        (error = raw(SYS_setresgid, command->group, command->group, command->group, 0, 0)) < 0)
+        fail(shared, 5, error);
+    if (command->user != UINT32_MAX &&
+        (error = raw(SYS_setresuid, command->user, command->user, command->user, 0, 0)) < 0)
+        fail(shared, 5, error);
+    if ((error = raw(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)) < 0) fail(shared, 6, error);
+    if ((error = set_capabilities(command->capabilities, command->capabilities)) < 0) fail(shared, 6, error);
+    for (int capability = 0; capability < 64; capability++)
+        if (command->capabilities >> capability & 1 &&
+            (error = raw(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0)) < 0)
+            fail(shared, 6, error);
+    // With the command's own rights: a directory it may not enter is not entered for it.
+    if ((error = raw(SYS_chdir, command->directory, 0, 0, 0, 0)) < 0) fail(shared, 7, error);
+    if (command->ruleset >= 0 && (error = raw(SYS_landlock_restrict_self, command->ruleset, 0, 0, 0, 0)) < 0)
+        fail(shared, 8, error);
+
+    // As execvp(3): EACCES is remembered, a missing file tries the next candidate.
+    long remembered = -ENOENT;
+    for (const char *const *path = command->paths; *path != NULL; path++) {
+        error = raw(SYS_execve, *path, command->arguments, command->environment, 0, 0);
+        if (error == -EACCES) remembered = error;
+        else if (error != -ENOENT && error != -ENOTDIR) {
+            remembered = error;
+            break;
+        }
+    }
+    fail(shared, 9, remembered);
+}
+
+int cordon_spawn_command(const struct cordon_command *command, int *failed) {
+    struct shared shared = {.request = command};
+    // exit_signal must be 0 with CLONE_PARENT; the child takes over the spawner's own (SIGCHLD).
+    struct clone_args arguments = {.flags = CLONE_PARENT | CLONE_CLEAR_SIGHAND, .exit_signal = 0};
+    long pid = vfork_with(&arguments, command_child, &shared);
+    if (pid < 0) {
+        *failed = 1;
+        return (int)pid;
+    }
+    if (shared.step != 0) {
+        *failed = shared.step;
+        return -shared.error;
+    }
+    return (int)pid;
+}

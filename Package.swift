@@ -1,0 +1,69 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+let c: [CSetting] = [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])]
+let staticExecutable: [LinkerSetting] = [.unsafeFlags(["-static-executable"], .when(configuration: .release))]
+
+// Dependencies point one way: Policies ← Jail ← Supervisor.
+let policies: [Target] = [
+    .target(
+        name: "CToml", path: "Policies/CToml",
+        cxxSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror", "-O2"])],
+        linkerSettings: [.linkedLibrary("stdc++")]),
+    .target(
+        name: "PolicyPresets", path: "Policies/Presets",
+        resources: [
+            .embedInCode("agent.toml"), .embedInCode("pure.toml"), .embedInCode("build.toml"),
+            .embedInCode("readonly.toml"), .embedInCode("ci.toml"),
+        ],
+        swiftSettings: strict),
+    .target(
+        name: "PolicyModel", dependencies: ["CToml", "PolicyPresets"], path: "Policies/Model", swiftSettings: strict),
+]
+
+let jail: [Target] = [
+    .target(name: "CLinux", path: "Jail/CLinux", cSettings: c),
+    .systemLibrary(name: "CLibcap", path: "Jail/CLibcap", pkgConfig: "libcap", providers: [.apt(["libcap-dev"])]),
+    .systemLibrary(
+        name: "CLibseccomp", path: "Jail/CLibseccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
+    .target(name: "Linux", dependencies: ["CLinux"], path: "Jail/Linux", swiftSettings: strict),
+    .target(name: "JailPlan", dependencies: ["Linux"], path: "Jail/Plan", swiftSettings: strict),
+    .target(name: "JailFilters", dependencies: ["CLibseccomp", "Linux"], path: "Jail/Seccomp", swiftSettings: strict),
+    .target(
+        name: "JailPlanner", dependencies: ["JailPlan", "JailFilters", "Linux", "PolicyModel"], path: "Jail/Planner",
+        swiftSettings: strict),
+    .executableTarget(
+        name: "jail-init", dependencies: ["JailPlan", "Linux", "CLibcap"], path: "Jail/Init", swiftSettings: strict,
+        linkerSettings: staticExecutable),
+]
+
+let supervisor: [Target] = [
+    .target(
+        name: "SupervisorCore", dependencies: ["JailPlan", "JailPlanner", "Linux"], path: "Supervisor/Core",
+        swiftSettings: strict),
+    .executableTarget(
+        name: "cordon-janitor", dependencies: ["Linux"], path: "Supervisor/Janitor", swiftSettings: strict,
+        linkerSettings: staticExecutable),
+    .executableTarget(
+        name: "cordon", dependencies: ["SupervisorCore", "PolicyModel"], path: "Supervisor/FrontEnd",
+        swiftSettings: strict, linkerSettings: staticExecutable),
+]
+
+let package = Package(
+    name: "Cordon",
+    products: [
+        .executable(name: "cordon", targets: ["cordon"]),
+        .executable(name: "jail-init", targets: ["jail-init"]),
+        .executable(name: "cordon-janitor", targets: ["cordon-janitor"]),
+    ],
+    targets: policies + jail + supervisor,
+    cLanguageStandard: .gnu17,
+    cxxLanguageStandard: .cxx20
+)
