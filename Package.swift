@@ -34,10 +34,11 @@ let jail: [Target] = [
     .systemLibrary(
         name: "CLibseccomp", path: "Jail/CLibseccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
     .target(name: "Linux", dependencies: ["CLinux"], path: "Jail/Linux", swiftSettings: strict),
+    .target(name: "Machine", dependencies: ["Linux"], path: "Jail/Machine", swiftSettings: strict),
     .target(name: "JailPlan", dependencies: ["Linux"], path: "Jail/Plan", swiftSettings: strict),
     .target(name: "JailFilters", dependencies: ["CLibseccomp", "Linux"], path: "Jail/Seccomp", swiftSettings: strict),
     .target(
-        name: "JailPlanner", dependencies: ["JailPlan", "JailFilters", "Linux", "PolicyModel"], path: "Jail/Planner",
+        name: "JailPlanner", dependencies: ["JailPlan", "JailFilters", "Linux", "Machine", "PolicyModel"], path: "Jail/Planner",
         swiftSettings: strict),
     .executableTarget(
         name: "jail-init", dependencies: ["JailPlan", "Linux", "CLibcap"], path: "Jail/Init", swiftSettings: strict,
@@ -46,7 +47,7 @@ let jail: [Target] = [
 
 let supervisor: [Target] = [
     .target(
-        name: "SupervisorCore", dependencies: ["JailPlan", "JailPlanner", "Linux"], path: "Supervisor/Core",
+        name: "SupervisorCore", dependencies: ["JailPlan", "JailPlanner", "Linux", "Machine"], path: "Supervisor/Core",
         swiftSettings: strict),
     .executableTarget(
         name: "cordon-janitor", dependencies: ["Linux"], path: "Supervisor/Janitor", swiftSettings: strict,

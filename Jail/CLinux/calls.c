@@ -1,4 +1,5 @@
 // Thin wrappers over system calls and macros that Swift cannot reach. See CLinux.h for why each is here.
+#define _GNU_SOURCE 1
 #include "CLinux.h"
 
 #include <linux/capability.h>
@@ -157,3 +158,9 @@ int cordon_is_symlink(uint32_t mode) { return S_ISLNK(mode); }
 int cordon_is_socket(uint32_t mode) { return S_ISSOCK(mode); }
 
 int cordon_fork(void) { return result(fork()); }
+
+int cordon_prctl(int attribute, unsigned long value) { return prctl(attribute, value, 0, 0, 0); }
+
+const char *cordon_signal_name(int number) { return sigabbrev_np(number); }
+
+void cordon_ignore_signal(int number) { signal(number, SIG_IGN); }

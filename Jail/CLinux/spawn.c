@@ -1,10 +1,10 @@
 // The child side of clone3. Between clone3 and execve the child shares the parent's memory, so it uses
 // raw calls only: no allocation, no lock, no errno (thread-local storage belongs to the parent's thread).
+#define _GNU_SOURCE 1
 #include "CLinux.h"
 
 #include <linux/capability.h>
 #include <linux/close_range.h>
-#include <linux/sched.h>
 #include <string.h>
 #include <sys/syscall.h>
 

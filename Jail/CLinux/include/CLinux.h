@@ -9,9 +9,6 @@
 #ifndef CORDON_CLINUX_H
 #define CORDON_CLINUX_H
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE 1
-#endif
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -40,8 +37,6 @@
 #include <sys/timerfd.h>
 #include <sys/types.h>
 #include <sys/un.h>
-#include <sys/utsname.h>
-#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <termios.h>
@@ -49,6 +44,41 @@
 #include <unistd.h>
 #include <linux/magic.h>
 #include <linux/openat2.h>
+#include <linux/sched.h>
+
+// What glibc shows only under _GNU_SOURCE. That cannot be defined here: structures would then differ
+// between this module and Swift's Glibc module, and Swift refuses to load both.
+int pipe2(int ends[2], int flags);
+int memfd_create(const char *name, unsigned int flags);
+int setresuid(uid_t real, uid_t effective, uid_t saved);
+int setresgid(gid_t real, gid_t effective, gid_t saved);
+int unshare(int flags);
+int setns(int descriptor, int type);
+ssize_t getdents64(int directory, void *buffer, size_t length);
+ssize_t splice(int from, int64_t *from_offset, int to, int64_t *to_offset, size_t length, unsigned int flags);
+const char *strerrorname_np(int number);
+const char *strerrordesc_np(int number);
+#ifndef O_PATH
+#define O_PATH 010000000
+#endif
+#ifndef O_TMPFILE
+#define O_TMPFILE (020000000 | O_DIRECTORY)
+#endif
+#ifndef AT_EMPTY_PATH
+#define AT_EMPTY_PATH 0x1000
+#endif
+#ifndef AT_RECURSIVE
+#define AT_RECURSIVE 0x8000
+#endif
+#ifndef MFD_CLOEXEC
+#define MFD_CLOEXEC 0x0001U
+#endif
+#ifndef POLLRDHUP
+#define POLLRDHUP 0x2000
+#endif
+#ifndef F_SETPIPE_SZ
+#define F_SETPIPE_SZ 1031
+#endif
 
 // MARK: - Calls without a glibc function
 
@@ -197,6 +227,15 @@ struct cordon_command {
 /// group OOM kill spares, reaps it. Returns the pid, or -errno; `*failed` names the step:
 /// 1 clone3, 2 session, 3 descriptors, 4 limits, 5 identity, 6 capabilities, 7 directory, 8 Landlock, 9 execve.
 int cordon_spawn_command(const struct cordon_command *command, int *failed);
+
+/// prctl(2) is variadic. One with an integer argument; −1 and errno as glibc's.
+int cordon_prctl(int attribute, unsigned long value);
+
+/// sigabbrev_np(3), hidden behind _GNU_SOURCE.
+const char *cordon_signal_name(int number);
+
+/// signal(number, SIG_IGN): the SIG_IGN macro is a cast of an integer to a function, which does not import.
+void cordon_ignore_signal(int number);
 
 /// fork(2), which the Glibc module marks unavailable. Only for single-threaded jail-init.
 int cordon_fork(void);

@@ -1,0 +1,63 @@
+// jail-init: PID 1 of a jail.
+//
+// It starts with the namespaces made and every capability in them, descriptor 3 to the supervisor, and
+// nothing else. It waits for the plan, applies its steps, forks the spawner on the way, and from then on
+// only reaps, passes signals on, and watches for the supervisor's death, which is also its own. It decides
+// nothing: a step that fails ends the jail.
+internal import JailPlan
+internal import Linux
+
+@main
+struct JailInit {
+    static func main() {
+        let control = Descriptor(owning: 3)
+        do {
+            // Children are reaped by reading, so the signal is blocked before there are any.
+            let signals = try SignalSource([Signal.child])
+            let setUp = try SetUp(receivedOn: control.raw)
+            let outcome = setUp.run(spawnerBody: runSpawner)
+            try send(outcome.encoded, on: control.raw)
+            guard case .ready = outcome else { exitNow(1) }
+            try superviseChildren(control: control.raw, signals: signals)
+        } catch {
+            // The socket is gone, and with it the supervisor: there is nobody left to tell.
+            exitNow(1)
+        }
+        exitNow(0)
+    }
+
+    /// Reaps and reports until the supervisor's end of the socket is closed. Leaving ends the jail: the
+    /// kernel kills what is left in a pid namespace whose init is gone (pid_namespaces(7)).
+    private static func superviseChildren(control: Int32, signals: borrowing SignalSource) throws(Errno) {
+        let poller = try Poller()
+        try poller.add(control, .readable, token: 0)
+        try poller.add(signals.descriptor.raw, .readable, token: 1)
+        while true {
+            for event in try poller.wait() {
+                if event.token == 0 {
+                    let message = try receive(on: control)
+                    if message.bytes.isEmpty { return }
+                    guard case .signal(let pid, let number) = try Order(message.bytes) else { throw .badMessage }
+                    // A command that ended meanwhile is no error; its number is not reused before it is reaped.
+                    try? sendSignal(number, to: -pid)
+                } else {
+                    while try signals.next() != nil {}
+                    while let child = try reapAny() {
+                        let report = JailReport.exited(
+                            pid: child.pid, status: child.status, cpuMicroseconds: child.cpuMicroseconds)
+                        try send(report.encoded, on: control)
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A step that failed.
+struct StepFailure: Error {
+    var index: Int
+    var object: String
+    var errno: Errno
+
+    var report: JailReport { .failed(index: index, object: object, errno: errno) }
+}

@@ -1,0 +1,118 @@
+// jail-init's part of the plan, applied in order. `run` is the order of confinement.
+internal import JailPlan
+internal import Linux
+
+/// What the supervisor sent: the plan and the descriptors it refers to.
+struct SetUp: ~Copyable {
+    private let steps: [(index: Int, step: Step)]
+    private let descriptors: DescriptorList
+    private let filterCount: Int
+
+    /// Waits for the supervisor's message. When it comes, the id maps are written.
+    init(receivedOn control: Int32) throws(Errno) {
+        var message = try receive(on: control)
+        guard case .setUp(let filters, let trees) = try Order(message.bytes),
+            message.descriptors.count == 2 + filters + trees
+        else { throw .badMessage }
+        let plan = try message.descriptors.take(0)
+        steps = try Plan.decodedInJail(try plan.readAll())
+        filterCount = filters
+        descriptors = message.takeDescriptors()
+    }
+
+    private var spawnerSocket: Int32 { get throws(Errno) { try descriptors.number(at: 1) } }
+
+    private func tree(_ index: Int) throws(Errno) -> Int32 { try descriptors.number(at: 2 + filterCount + index) }
+
+    private func filters() throws(Errno) -> [[UInt8]] {
+        var programs: [[UInt8]] = []
+        for index in 0..<filterCount {
+            programs.append(try Linux.readAll(of: try descriptors.number(at: 2 + index)))
+        }
+        return programs
+    }
+
+    /// Applies every step of jail-init. Returns when each was done, or what failed.
+    func run(spawnerBody: (consuming SpawnerStart) -> Never) -> JailReport {
+        do throws(StepFailure) { return .ready(times: try apply(spawnerBody: spawnerBody)) } catch { return error.report }
+    }
+
+    private func apply(spawnerBody: (consuming SpawnerStart) -> Never) throws(StepFailure) -> [JailReport.StepTime] {
+        var times: [JailReport.StepTime] = []
+        var root: NewRoot?
+        var clock = ClockOffset.none
+        var gate: Descriptor?
+        for (index, step) in steps where step.actor == .jailInit {
+            do throws(Errno) {
+                switch step.action {
+                case .freshKeyring: try joinFreshKeyring()
+                case .zeroClock: clock = try zeroClock()
+                case .hostName(let name): try setHostName(name)
+                case .dropGroups: try dropSupplementaryGroups()
+                case .become(let user, let group): try become(user: user, group: group)
+                case .undumpable: try makeUndumpable()
+                case .forkSpawner: gate = try forkSpawner(clock: clock, body: spawnerBody)
+                case .makeRoot(let bytes, let inodes): root = try NewRoot(bytes: bytes, inodes: inodes)
+                case .pivotRoot: try require(root).becomeRoot()
+                case .keepCapabilities(let kept): try keepOnly(kept)
+                case .attachTree(let index, let path): try require(root).attachTree(try tree(index), to: path)
+                default: try require(root).apply(step.action)
+                }
+            } catch {
+                throw StepFailure(index: index, object: step.action.object, errno: error)
+            }
+            times.append(.init(index: index, nanoseconds: monotonicNanoseconds()))
+        }
+        // The root is complete: the spawner may look around in it.
+        if let gate = gate.take() {
+            do throws(Errno) { try gate.writeAll([1]) } catch {
+                throw StepFailure(index: -1, object: "spawner", errno: error)
+            }
+        }
+        return times
+    }
+
+    /// A plan that mounts before it makes a root is malformed.
+    private func require(_ root: NewRoot?) throws(Errno) -> NewRoot {
+        guard let root else { throw .invalid }
+        return root
+    }
+
+    /// The spawner is forked before there is a root, so that its placement in the cgroups and the mounts
+    /// happen at the same time. It enters the time namespace, if there is a new one, by being born.
+    private func forkSpawner(clock: ClockOffset, body: (consuming SpawnerStart) -> Never) throws(Errno) -> Descriptor {
+        // pivot_root moves the working directory of those who stand in the old root, and of nobody else.
+        try changeDirectory(to: "/")
+        var gate = try makePipe()
+        let reading = try gate.takeReading(), writing = try gate.takeWriting()
+        let socket = try spawnerSocket
+        let filters = try filters()
+        if try forkProcess() == 0 {
+            body(
+                SpawnerStart(
+                    steps: steps.filter { $0.step.actor == .spawner || $0.step.actor == .command },
+                    filters: filters, socket: socket, rootReady: reading, clock: clock))
+        }
+        return writing
+    }
+
+    /// Boot time starts near zero for whoever is born into the namespace. Its offsets can be written only
+    /// until somebody is in it (time_namespaces(7)).
+    private func zeroClock() throws(Errno) -> ClockOffset {
+        try enterNew(.time)
+        let offset = ClockOffset(
+            monotonicSeconds: monotonicNanoseconds() / 1_000_000_000, bootSeconds: bootNanoseconds() / 1_000_000_000)
+        try writeText(
+            "monotonic -\(offset.monotonicSeconds) 0\nboottime -\(offset.bootSeconds) 0\n",
+            to: "/proc/self/timens_offsets")
+        return offset
+    }
+}
+
+/// How far the clocks of a time namespace are behind the host's.
+struct ClockOffset {
+    var monotonicSeconds: UInt64
+    var bootSeconds: UInt64
+
+    static let none = ClockOffset(monotonicSeconds: 0, bootSeconds: 0)
+}

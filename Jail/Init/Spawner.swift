@@ -1,0 +1,138 @@
+// The spawner: the process that starts commands.
+//
+// It stands in the jail's limited cgroups, so what it starts is limited from birth, and it takes what all
+// commands share (capabilities, Landlock, filters) once, so a command inherits instead of setting up. It
+// keeps only the capabilities to change identity, has another id than the commands where ids allow, and
+// cannot be traced.
+internal import JailPlan
+internal import Linux
+
+/// What the spawner is born with.
+struct SpawnerStart: ~Copyable {
+    let steps: [(index: Int, step: Step)]
+    let filters: [[UInt8]]
+    let socket: Int32
+    let rootReady: Descriptor
+    let clock: ClockOffset
+
+    init(
+        steps: [(index: Int, step: Step)], filters: [[UInt8]], socket: Int32, rootReady: consuming Descriptor,
+        clock: ClockOffset
+    ) {
+        self.steps = steps
+        self.filters = filters
+        self.socket = socket
+        self.rootReady = rootReady
+        self.clock = clock
+    }
+}
+
+/// The spawner's whole life.
+func runSpawner(_ start: consuming SpawnerStart) -> Never {
+    let socket = start.socket, steps = start.steps
+    let confined = confineReporting(start)
+    do {
+        try send(confined.encoded, on: socket)
+        guard case .ready = confined else { exitNow(1) }
+        while let request = try nextCommand(on: socket) {
+            try send(try startOne(request, steps: steps).encoded, on: socket)
+        }
+    } catch {
+        exitNow(1)
+    }
+    exitNow(0)
+}
+
+private func confineReporting(_ start: consuming SpawnerStart) -> JailReport {
+    do throws(StepFailure) { return .ready(times: try confine(start)) } catch { return error.report }
+}
+
+/// Waits to be placed and for the root, then gives everything up, step by step.
+private func confine(_ start: consuming SpawnerStart) throws(StepFailure) -> [JailReport.StepTime] {
+    var times: [JailReport.StepTime] = []
+    do throws(Errno) {
+        try Linux.send(JailReport.hello.encoded, on: start.socket)
+        guard try Order(try receive(on: start.socket).bytes) == .placed else { throw Errno.badMessage }
+        var byte: [UInt8] = [0]
+        guard try start.rootReady.read(into: &byte) == 1 else { throw Errno.brokenPipe }
+    } catch {
+        throw StepFailure(index: -1, object: "spawner", errno: error)
+    }
+    for (index, step) in start.steps where step.actor == .spawner {
+        do throws(Errno) {
+            switch step.action {
+            case .cgroupNamespace: try enterNew(.cgroup)
+            case .spawnerCapabilities(let kept): try keepOnly(kept)
+            case .noNewPrivileges: try forbidNewPrivileges()
+            case .landlock(let abi, let scoped, let rules): try restrict(abi: abi, scoped: scoped, rules: rules)
+            case .filters(_, let count):
+                guard count == start.filters.count else { throw Errno.badMessage }
+                for program in start.filters { try loadFilter(program) }
+            default: throw Errno.invalid
+            }
+        } catch {
+            throw StepFailure(index: index, object: step.action.object, errno: error)
+        }
+        let now = monotonicNanoseconds() + start.clock.monotonicSeconds * 1_000_000_000
+        times.append(.init(index: index, nanoseconds: now))
+    }
+    return times
+}
+
+private func restrict(abi: Int, scoped: Bool, rules: [LandlockRule]) throws(Errno) {
+    let ruleset = try LandlockRuleset(abi: abi, scoped: scoped)
+    for rule in rules {
+        do throws(Errno) {
+            let place = try open(rule.path, .path)
+            try ruleset.allow(rule.access, beneath: place.raw)
+        } catch {
+            if error != .noEntry { throw error }
+        }
+    }
+    try ruleset.restrictSelf()
+}
+
+/// A command and the descriptors it gets.
+private struct PendingCommand: ~Copyable {
+    let request: CommandRequest
+    let descriptors: DescriptorList
+}
+
+/// Waits for the next command; nil when the supervisor is gone.
+private func nextCommand(on socket: Int32) throws(Errno) -> PendingCommand? {
+    var message = try receive(on: socket)
+    if message.bytes.isEmpty { return nil }
+    guard try Order(message.bytes) == .start, message.descriptors.count == 4 else { throw .badMessage }
+    let request = try message.descriptors.take(0)
+    return PendingCommand(
+        request: try CommandRequest(try request.readAll()), descriptors: message.takeDescriptors())
+}
+
+/// Starts a command and says what became of it.
+private func startOne(
+    _ pending: borrowing PendingCommand, steps: [(index: Int, step: Step)]
+) throws(Errno) -> JailReport {
+    var identity: (user: UInt32, group: UInt32)?
+    var capabilities: UInt64 = 0
+    var limits: [ResourceLimit] = []
+    for (_, step) in steps where step.actor == .command {
+        switch step.action {
+        case .identity(let user, let group, let kept):
+            identity = (user, group)
+            capabilities = kept
+        case .limits(let all): limits = all
+        default: throw .invalid
+        }
+    }
+    let request = pending.request
+    let start = CommandStart(
+        candidates: request.candidates, arguments: request.arguments, environment: request.environment,
+        directory: request.directory, identity: identity, capabilities: capabilities, limits: limits,
+        controllingTerminal: request.controllingTerminal)
+    let descriptors = pending.descriptors.raw
+    do throws(SpawnFailure) {
+        return .started(pid: try startCommand(start, descriptors: (descriptors[1], descriptors[2], descriptors[3])))
+    } catch {
+        return .notStarted(step: error.step, errno: error.errno)
+    }
+}

@@ -1,0 +1,160 @@
+// Waiting: epoll, signals and timers as descriptors, so that nothing is ever polled.
+internal import CLinux
+internal import Glibc
+
+/// What happened to a watched descriptor.
+public struct Events: OptionSet, Sendable {
+    /// The EPOLL bits.
+    public let rawValue: UInt32
+    /// Makes one from EPOLL bits.
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
+    /// There is something to read, or end-of-file.
+    public static let readable = Events(rawValue: 0x001)
+    /// An exceptional condition: cgroup files say so when their contents change.
+    public static let priority = Events(rawValue: 0x002)
+    /// There is room to write.
+    public static let writable = Events(rawValue: 0x004)
+    /// An error, always reported.
+    public static let error = Events(rawValue: 0x008)
+    /// The other side is gone, always reported.
+    public static let hangUp = Events(rawValue: 0x010)
+}
+
+/// A set of watched descriptors.
+public struct Poller: ~Copyable {
+    private let descriptor: Descriptor
+
+    /// An empty set.
+    ///
+    /// The corresponding C function is `epoll_create1`.
+    public init() throws(Errno) {
+        descriptor = Descriptor(owning: try check(epoll_create1(Int32(bitPattern: 0o2000000))))
+    }
+
+    /// Watches a descriptor; `token` comes back with its events. `EPERM` for regular files, which are
+    /// always ready.
+    ///
+    /// The corresponding C function is `epoll_ctl`.
+    public borrowing func add(_ watched: Int32, _ events: Events, token: UInt64) throws(Errno) {
+        var event = unsafe epoll_event(events: events.rawValue, data: epoll_data_t(u64: token))
+        try check(unsafe epoll_ctl(descriptor.raw, Int32(EPOLL_CTL_ADD), watched, &event))
+    }
+
+    /// Changes what is waited for.
+    public borrowing func modify(_ watched: Int32, _ events: Events, token: UInt64) throws(Errno) {
+        var event = unsafe epoll_event(events: events.rawValue, data: epoll_data_t(u64: token))
+        try check(unsafe epoll_ctl(descriptor.raw, Int32(EPOLL_CTL_MOD), watched, &event))
+    }
+
+    /// Stops watching.
+    public borrowing func remove(_ watched: Int32) throws(Errno) {
+        try check(epoll_ctl(descriptor.raw, Int32(EPOLL_CTL_DEL), watched, nil))
+    }
+
+    /// Waits for events, at most `milliseconds` (nil: for ever).
+    ///
+    /// The corresponding C function is `epoll_wait`.
+    public borrowing func wait(milliseconds: Int? = nil) throws(Errno) -> [(token: UInt64, events: Events)] {
+        var buffer = unsafe [epoll_event](repeating: epoll_event(), count: 16)
+        let timeout = Int32(clamping: milliseconds ?? -1)
+        let count = unsafe epoll_wait(descriptor.raw, &buffer, Int32(buffer.count), timeout)
+        if count < 0 {
+            let error = Errno.current
+            if error == .interrupted { return [] }
+            throw error
+        }
+        return unsafe buffer.prefix(Int(count)).map { event in
+            unsafe (token: unsafe event.data.u64, events: Events(rawValue: event.events))
+        }
+    }
+}
+
+/// Signals that are read instead of interrupting.
+public struct SignalSource: ~Copyable {
+    /// Readable when a signal is pending.
+    public let descriptor: Descriptor
+
+    /// Blocks these signals for the calling thread and makes them readable.
+    ///
+    /// The corresponding C functions are `pthread_sigmask` and `signalfd`.
+    public init(_ numbers: [Int32]) throws(Errno) {
+        var set = sigset_t()
+        unsafe sigemptyset(&set)
+        for number in numbers { unsafe sigaddset(&set, number) }
+        let error = unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
+        guard error == 0 else { throw Errno(rawValue: error) }
+        descriptor = Descriptor(owning: try check(unsafe signalfd(-1, &set, 0o2000000 | 0o4000)))
+    }
+
+    /// The next pending signal, or nil.
+    public borrowing func next() throws(Errno) -> Int32? {
+        var information = signalfd_siginfo()
+        let size = MemoryLayout<signalfd_siginfo>.size
+        let count = unsafe Glibc.read(descriptor.raw, &information, size)
+        if count == size { return Int32(information.ssi_signo) }
+        let error = Errno.current
+        if count < 0, error != .again, error != .interrupted { throw error }
+        return nil
+    }
+}
+
+/// Numbers of signals that Cordon handles or sends.
+public enum Signal {
+    /// Terminal gone.
+    public static let hangUp = SIGHUP
+    /// Ctrl-C.
+    public static let interrupt = SIGINT
+    /// Ctrl-\.
+    public static let quit = SIGQUIT
+    /// Cannot be caught.
+    public static let kill = SIGKILL
+    /// User-defined.
+    public static let user1 = SIGUSR1
+    /// User-defined.
+    public static let user2 = SIGUSR2
+    /// Write to a pipe without readers.
+    public static let pipe = SIGPIPE
+    /// The polite request to end.
+    public static let terminate = SIGTERM
+    /// A child changed state.
+    public static let child = SIGCHLD
+    /// Go on.
+    public static let `continue` = SIGCONT
+    /// Terminal size changed.
+    public static let windowChanged = SIGWINCH
+
+    /// `SIGKILL` for 9.
+    public static func name(_ number: Int32) -> String {
+        guard let text = unsafe cordon_signal_name(number) else { return "signal \(number)" }
+        return unsafe "SIG" + String(cString: text)
+    }
+
+    /// Leaves a signal without effect, for the whole process.
+    public static func ignore(_ number: Int32) { cordon_ignore_signal(number) }
+}
+
+/// Nanoseconds on a clock that never jumps (CLOCK_MONOTONIC).
+public func monotonicNanoseconds() -> UInt64 { nanoseconds(CLOCK_MONOTONIC) }
+
+/// Nanoseconds since boot, suspension included (CLOCK_BOOTTIME).
+public func bootNanoseconds() -> UInt64 { nanoseconds(CLOCK_BOOTTIME) }
+
+private func nanoseconds(_ clock: clockid_t) -> UInt64 {
+    var time = timespec()
+    unsafe clock_gettime(clock, &time)
+    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+}
+
+/// Waits until a descriptor is readable or its other side is gone; false when the time is up first.
+///
+/// The corresponding C function is `poll`.
+public func waitReadable(_ descriptor: Int32, milliseconds: Int? = nil) throws(Errno) -> Bool {
+    var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    let timeout = Int32(clamping: milliseconds ?? -1)
+    return try retrying { unsafe poll(&entry, 1, timeout) } > 0
+}
+
+/// Lets the processor go for a moment, where the kernel has no event to wait for.
+///
+/// The corresponding C function is `clock_nanosleep`.
+public func pause(microseconds: UInt32) { usleep(microseconds) }

@@ -1,0 +1,320 @@
+// Files and directories, beneath descriptors wherever a name was chosen by somebody else.
+internal import CLinux
+internal import Glibc
+
+/// How a path may be resolved by `openat2`. The bits are those of `openat2(2)`.
+public struct Resolution: OptionSet, Sendable {
+    /// The RESOLVE_ bits.
+    public let rawValue: UInt64
+    /// Makes one from RESOLVE_ bits.
+    public init(rawValue: UInt64) { self.rawValue = rawValue }
+    /// Not through `..`, absolute links or magic links to anything outside the directory.
+    public static let beneath = Resolution(rawValue: UInt64(RESOLVE_BENEATH))
+    /// As if the directory were the root.
+    public static let inRoot = Resolution(rawValue: UInt64(RESOLVE_IN_ROOT))
+    /// Through no symbolic link at all.
+    public static let noSymlinks = Resolution(rawValue: UInt64(RESOLVE_NO_SYMLINKS))
+    /// Through no magic link of /proc.
+    public static let noMagicLinks = Resolution(rawValue: UInt64(RESOLVE_NO_MAGICLINKS))
+}
+
+/// How a file is opened. The bits are those of `open(2)`; close-on-exec is always added.
+public struct OpenFlags: OptionSet, Sendable {
+    /// The O_ bits.
+    public let rawValue: Int32
+    /// Makes one from O_ bits.
+    public init(rawValue: Int32) { self.rawValue = rawValue }
+    /// For reading only (the default).
+    public static let readOnly: OpenFlags = []
+    /// For writing only.
+    public static let writeOnly = OpenFlags(rawValue: O_WRONLY)
+    /// For both.
+    public static let readWrite = OpenFlags(rawValue: O_RDWR)
+    /// Only a place in the tree, without access to the contents.
+    public static let path = OpenFlags(rawValue: O_PATH)
+    /// Fails unless it is a directory.
+    public static let directory = OpenFlags(rawValue: O_DIRECTORY)
+    /// Fails (or with `path`, opens the link itself) when the last component is a symbolic link.
+    public static let noFollow = OpenFlags(rawValue: O_NOFOLLOW)
+    /// Made when missing.
+    public static let create = OpenFlags(rawValue: O_CREAT)
+    /// With `create`: fails when it exists.
+    public static let exclusive = OpenFlags(rawValue: O_EXCL)
+    /// Emptied.
+    public static let truncate = OpenFlags(rawValue: O_TRUNC)
+    /// Every write goes to the end.
+    public static let append = OpenFlags(rawValue: O_APPEND)
+    /// Opening and reading never wait.
+    public static let nonBlocking = OpenFlags(rawValue: O_NONBLOCK)
+}
+
+/// `AT_FDCWD`, for paths that the caller of Cordon chose and may resolve with its own rights.
+public let currentDirectory: Int32 = AT_FDCWD
+
+/// Opens a path. Close-on-exec always.
+///
+/// The corresponding C function is `openat`.
+public func open(
+    _ path: String, _ flags: OpenFlags, mode: UInt32 = 0, at directory: Int32 = currentDirectory
+) throws(Errno) -> Descriptor {
+    try open(path, flags, mode: mode, beneath: directory, resolve: [])
+}
+
+/// Opens a path with limits on its resolution. Close-on-exec always.
+///
+/// The corresponding system call is `openat2`.
+public func open(
+    _ path: String, _ flags: OpenFlags, mode: UInt32 = 0, beneath directory: Int32, resolve: Resolution
+) throws(Errno) -> Descriptor {
+    try requireNoNul(path)
+    while true {
+        let result = unsafe cordon_openat2(
+            directory, path, UInt64(UInt32(bitPattern: flags.rawValue | O_CLOEXEC | O_NOCTTY)), UInt64(mode), resolve.rawValue)
+        if result >= 0 { return Descriptor(owning: result) }
+        // EAGAIN: a rename raced with RESOLVE_BENEATH or RESOLVE_IN_ROOT, and the kernel asks to try again.
+        if result != -EINTR && result != -EAGAIN { throw Errno(rawValue: -result) }
+    }
+}
+
+/// What `stat` tells about a file.
+public struct FileStatus: Sendable {
+    /// Device of the file system and number of the file in it.
+    public let device: UInt64, inode: UInt64
+    /// Type and permission bits.
+    public let mode: UInt32
+    /// Number of hard links.
+    public let links: UInt64
+    /// Owner.
+    public let user: UInt32, group: UInt32
+    /// Bytes.
+    public let size: Int64
+
+    /// Whether it is a directory.
+    public var isDirectory: Bool { cordon_is_directory(mode) != 0 }
+    /// Whether it is a regular file.
+    public var isRegular: Bool { cordon_is_regular(mode) != 0 }
+    /// Whether it is a symbolic link.
+    public var isSymlink: Bool { cordon_is_symlink(mode) != 0 }
+    /// Whether it is a unix socket.
+    public var isSocket: Bool { cordon_is_socket(mode) != 0 }
+
+    init(_ status: stat) {
+        device = UInt64(status.st_dev)
+        inode = UInt64(status.st_ino)
+        mode = status.st_mode
+        links = UInt64(status.st_nlink)
+        user = status.st_uid
+        group = status.st_gid
+        size = Int64(status.st_size)
+    }
+}
+
+/// The status of an open file.
+///
+/// The corresponding C function is `fstat`.
+public func status(of descriptor: Int32) throws(Errno) -> FileStatus {
+    var result = stat()
+    try check(unsafe fstat(descriptor, &result))
+    return FileStatus(result)
+}
+
+/// The status of a path, not following a symbolic link at its end.
+///
+/// The corresponding C function is `fstatat` with `AT_SYMLINK_NOFOLLOW`.
+public func status(at path: String, in directory: Int32 = currentDirectory, follow: Bool = false) throws(Errno)
+    -> FileStatus
+{
+    var result = stat()
+    try check(unsafe fstatat(directory, path, &result, follow ? 0 : AT_SYMLINK_NOFOLLOW))
+    return FileStatus(result)
+}
+
+/// Makes a directory.
+///
+/// The corresponding C function is `mkdirat`.
+public func makeDirectory(_ path: String, mode: UInt32 = 0o755, in directory: Int32 = currentDirectory) throws(Errno) {
+    try check(unsafe mkdirat(directory, path, mode))
+}
+
+/// Removes an empty directory.
+///
+/// The corresponding C function is `rmdir`.
+public func removeDirectory(_ path: String, in directory: Int32 = currentDirectory) throws(Errno) {
+    try check(unsafe unlinkat(directory, path, AT_REMOVEDIR))
+}
+
+/// Removes a file.
+///
+/// The corresponding C function is `unlinkat`.
+public func unlink(_ path: String, in directory: Int32 = currentDirectory) throws(Errno) {
+    try check(unsafe unlinkat(directory, path, 0))
+}
+
+/// Renames a file over another, atomically.
+///
+/// The corresponding C function is `renameat`.
+public func rename(_ path: String, to target: String, in directory: Int32) throws(Errno) {
+    try check(unsafe renameat(directory, path, directory, target))
+}
+
+/// Makes a symbolic link.
+///
+/// The corresponding C function is `symlinkat`.
+public func makeSymlink(_ path: String, to target: String, in directory: Int32 = currentDirectory) throws(Errno) {
+    try check(unsafe symlinkat(target, directory, path))
+}
+
+/// Where a symbolic link points.
+///
+/// The corresponding C function is `readlinkat`.
+public func readLink(_ path: String, in directory: Int32 = currentDirectory) throws(Errno) -> String {
+    var buffer = [CChar](repeating: 0, count: 4096)
+    let count = try check(unsafe readlinkat(directory, path, &buffer, buffer.count))
+    return String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+}
+
+/// Changes owner and group of an open file, or of a path beneath a directory without following a link.
+///
+/// The corresponding C function is `fchownat`.
+public func changeOwner(_ path: String, in directory: Int32, user: UInt32, group: UInt32) throws(Errno) {
+    try check(unsafe fchownat(directory, path, user, group, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+}
+
+/// Changes permission bits of an open file.
+///
+/// The corresponding C function is `fchmod`.
+public func changeMode(of descriptor: Int32, to mode: UInt32) throws(Errno) { try check(fchmod(descriptor, mode)) }
+
+/// The absolute path of the calling process's directory.
+///
+/// The corresponding C function is `getcwd`.
+public func workingDirectory() throws(Errno) -> String {
+    guard let path = unsafe getcwd(nil, 0) else { throw Errno.current }
+    defer { unsafe free(path) }
+    return unsafe String(cString: path)
+}
+
+/// A path without symbolic links, `.` or `..`.
+///
+/// The corresponding C function is `realpath`.
+public func resolvedPath(_ path: String) throws(Errno) -> String {
+    try requireNoNul(path)
+    guard let resolved = unsafe realpath(path, nil) else { throw Errno.current }
+    defer { unsafe free(resolved) }
+    return unsafe String(cString: resolved)
+}
+
+/// Reads a whole small file.
+public func readFile(_ path: String, in directory: Int32 = currentDirectory, limit: Int = 16 << 20) throws(Errno)
+    -> [UInt8]
+{
+    let file = try open(path, .readOnly, at: directory)
+    return try file.readAll(limit: limit)
+}
+
+/// Reads a small kernel file as text, without its last newline.
+public func readText(_ path: String, in directory: Int32 = currentDirectory) throws(Errno) -> String {
+    var bytes = try readFile(path, in: directory, limit: 1 << 20)
+    if bytes.last == UInt8(ascii: "\n") { bytes.removeLast() }
+    return String(decoding: bytes, as: UTF8.self)
+}
+
+/// Writes a kernel file (cgroup, id map) in one call.
+public func writeText(_ text: String, to path: String, in directory: Int32 = currentDirectory) throws(Errno) {
+    let file = try open(path, .writeOnly, at: directory)
+    try file.write(text)
+}
+
+/// One name in a directory.
+public struct DirectoryEntry: Sendable {
+    /// The name's bytes; names need not be UTF-8.
+    public let name: [UInt8]
+    /// What kind of file, where the file system says (`DT_UNKNOWN` otherwise).
+    public let type: UInt8
+    /// Whether it is a directory, a socket or a symbolic link.
+    public var isDirectory: Bool { type == UInt8(DT_DIR) }
+    /// Whether it is a unix socket.
+    public var isSocket: Bool { type == UInt8(DT_SOCK) }
+    /// Whether it is a symbolic link.
+    public var isSymlink: Bool { type == UInt8(DT_LNK) }
+    /// Whether the file system did not say.
+    public var isUnknown: Bool { type == UInt8(DT_UNKNOWN) }
+    /// The name as text, damaged where it is not UTF-8.
+    public var text: String { String(decoding: name, as: UTF8.self) }
+}
+
+/// The names in an open directory, without `.` and `..`.
+///
+/// The corresponding C function is `getdents64`; the layout is that of `linux_dirent64` in getdents(2).
+public func entries(of directory: Int32) throws(Errno) -> [DirectoryEntry] {
+    var result: [DirectoryEntry] = []
+    var buffer = [UInt8](repeating: 0, count: 32768)
+    while true {
+        let count = unsafe buffer.withUnsafeMutableBytes { unsafe readEntries(directory, $0) }
+        try check(count)
+        if count == 0 { return result }
+        var offset = 0
+        while offset + 19 <= count {
+            let length = Int(buffer[offset + 16]) | Int(buffer[offset + 17]) << 8
+            guard length >= 19, offset + length <= count else { throw .badMessage }
+            let name = buffer[(offset + 19)..<(offset + length)].prefix { $0 != 0 }
+            if !name.elementsEqual([0x2e]) && !name.elementsEqual([0x2e, 0x2e]) {
+                result.append(DirectoryEntry(name: Array(name), type: buffer[offset + 18]))
+            }
+            offset += length
+        }
+    }
+}
+
+/// A file that lives in memory and has no name, close-on-exec.
+///
+/// The corresponding C function is `memfd_create`.
+public func makeMemoryFile(named name: String) throws(Errno) -> Descriptor {
+    Descriptor(owning: try check(unsafe memfd_create(name, UInt32(MFD_CLOEXEC))))
+}
+
+/// Takes an exclusive lock on an open file or directory if nobody has it. It is released when the last
+/// descriptor of this open file closes, so the kernel cleans up after a killed owner.
+///
+/// The corresponding C function is `flock`.
+public func tryLock(_ descriptor: Int32) throws(Errno) -> Bool {
+    if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return true }
+    let error = Errno.current
+    if error == .again { return false }
+    throw error
+}
+
+/// Locks one byte of a file if nobody has; released as `flock`'s are.
+///
+/// The corresponding C function is `fcntl` with `F_OFD_SETLK`.
+public func tryLockByte(_ offset: Int64, of descriptor: Int32) throws(Errno) -> Bool {
+    let result = cordon_lock_byte(descriptor, offset)
+    if result == 0 { return true }
+    if result == -EAGAIN || result == -EACCES { return false }
+    throw Errno(rawValue: -result)
+}
+
+/// A C string ends at its first NUL: what was judged would not be what is opened.
+func requireNoNul(_ path: String) throws(Errno) {
+    if path.utf8.contains(0) { throw .invalid }
+}
+
+private func readEntries(_ directory: Int32, _ buffer: UnsafeMutableRawBufferPointer) -> Int {
+    guard let base = buffer.baseAddress else { return 0 }
+    return unsafe getdents64(directory, base, buffer.count)
+}
+
+/// Whether the caller may write a file, or make entries in a directory.
+///
+/// The corresponding C function is `faccessat` with `AT_EACCESS`.
+public func mayWrite(_ path: String) -> Bool { unsafe faccessat(currentDirectory, path, W_OK, AT_EACCESS) == 0 }
+
+/// Whether the caller may execute a file, or pass through a directory.
+///
+/// The corresponding C function is `faccessat` with `AT_EACCESS`.
+public func mayExecute(_ path: String) -> Bool { unsafe faccessat(currentDirectory, path, X_OK, AT_EACCESS) == 0 }
+
+/// Moves an open file's position back to its start.
+///
+/// The corresponding C function is `lseek`.
+public func rewind(_ descriptor: Int32) throws(Errno) { try check(lseek(descriptor, 0, SEEK_SET)) }

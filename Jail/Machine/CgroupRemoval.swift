@@ -1,0 +1,33 @@
+// Removing groups, for the supervisor and the janitor alike.
+internal import Linux
+
+/// Removes one cgroup whose processes are dead or dying. `rmdir` says EBUSY until the last task is off the
+/// group, which is a moment after its parent could reap it; version 2 tells by `cgroup.events`, version 1
+/// by nothing, so the wait there is bounded attempts.
+public func removeGroup(_ directory: String) {
+    if tryRemove(directory) { return }
+    if let events = try? open(directory + "/cgroup.events", .readOnly), let poller = try? Poller() {
+        try? poller.add(events.raw, .priority, token: 0)
+        for _ in 0..<20 {
+            if tryRemove(directory) { return }
+            _ = try? poller.wait(milliseconds: 50)
+            // Reading arms the next notification.
+            var buffer = [UInt8](repeating: 0, count: 256)
+            _ = try? events.read(into: &buffer)
+        }
+        return
+    }
+    for _ in 0..<1000 {
+        if tryRemove(directory) { return }
+        pause(microseconds: 1000)
+    }
+}
+
+private func tryRemove(_ directory: String) -> Bool {
+    do throws(Errno) {
+        try removeDirectory(directory)
+        return true
+    } catch {
+        return error != .busy
+    }
+}

@@ -1,0 +1,185 @@
+// What the supervisor, jail-init and the spawner say to each other. One message a packet.
+//
+//   supervisor → jail-init   setup (plan, with descriptors), signal
+//   jail-init  → supervisor  failed, ready, exited
+//   supervisor → spawner     place (the spawner's pid was read from the message's credentials), start
+//   spawner    → supervisor  hello, started, notStarted, failed
+public import Linux
+
+/// From the supervisor to jail-init or the spawner. What is long travels as a memory file.
+public enum Order: Sendable, Hashable {
+    /// To jail-init: apply a plan. Descriptors: the plan's bytes, the spawner's socket, the filters, the trees.
+    case setUp(filters: Int, trees: Int)
+    /// To jail-init: send a signal to a command's process group.
+    case signal(pid: Int32, number: Int32)
+    /// To the spawner: it stands in its cgroups now.
+    case placed
+    /// To the spawner: start a command. Descriptors: the command's bytes, its stdin, stdout, stderr.
+    case start
+
+    /// As bytes.
+    public var encoded: [UInt8] {
+        var writer = ByteWriter()
+        switch self {
+        case .setUp(let filters, let trees):
+            writer.write(UInt8(1))
+            writer.write(UInt64(filters))
+            writer.write(UInt64(trees))
+        case .signal(let pid, let number):
+            writer.write(UInt8(2))
+            writer.write(Int64(pid))
+            writer.write(Int64(number))
+        case .placed: writer.write(UInt8(3))
+        case .start: writer.write(UInt8(4))
+        }
+        return writer.bytes
+    }
+
+    /// From bytes.
+    public init(_ bytes: [UInt8]) throws(Errno) {
+        var reader = ByteReader(bytes)
+        switch try reader.byte() {
+        case 1: self = .setUp(filters: try reader.number(as: Int.self), trees: try reader.number(as: Int.self))
+        case 2: self = .signal(pid: try reader.number(as: Int32.self), number: try reader.number(as: Int32.self))
+        case 3: self = .placed
+        case 4: self = .start
+        default: throw .badMessage
+        }
+        guard reader.isAtEnd else { throw .badMessage }
+    }
+}
+
+/// From jail-init or the spawner to the supervisor.
+public enum JailReport: Sendable, Hashable {
+    /// The spawner exists; the kernel attaches its pid.
+    case hello
+    /// A step failed; the jail is of no use.
+    case failed(index: Int, object: String, errno: Errno)
+    /// All steps are done. Nanoseconds on CLOCK_MONOTONIC after each, with its position in the plan.
+    case ready(times: [StepTime])
+    /// A command runs, with this pid in the jail.
+    case started(pid: Int32)
+    /// A command does not run.
+    case notStarted(step: String, errno: Errno)
+    /// A child of PID 1 is dead: a command, or something it left behind.
+    case exited(pid: Int32, status: Int32, cpuMicroseconds: UInt64)
+
+    /// When a step was done.
+    public struct StepTime: Sendable, Hashable {
+        /// The step's position in the plan.
+        public var index: Int
+        /// Nanoseconds on CLOCK_MONOTONIC (of the host; inside a time namespace it is corrected).
+        public var nanoseconds: UInt64
+
+        /// Makes one.
+        public init(index: Int, nanoseconds: UInt64) {
+            self.index = index
+            self.nanoseconds = nanoseconds
+        }
+    }
+
+    /// As bytes.
+    public var encoded: [UInt8] {
+        var writer = ByteWriter()
+        switch self {
+        case .hello: writer.write(UInt8(1))
+        case .failed(let index, let object, let errno):
+            writer.write(UInt8(2))
+            writer.write(Int64(index))
+            writer.write(object)
+            writer.write(Int64(errno.rawValue))
+        case .ready(let times):
+            writer.write(UInt8(3))
+            writer.write(times) { writer, time in
+                writer.write(Int64(time.index))
+                writer.write(time.nanoseconds)
+            }
+        case .started(let pid):
+            writer.write(UInt8(4))
+            writer.write(Int64(pid))
+        case .notStarted(let step, let errno):
+            writer.write(UInt8(5))
+            writer.write(step)
+            writer.write(Int64(errno.rawValue))
+        case .exited(let pid, let status, let cpu):
+            writer.write(UInt8(6))
+            writer.write(Int64(pid))
+            writer.write(Int64(status))
+            writer.write(cpu)
+        }
+        return writer.bytes
+    }
+
+    /// From bytes, which may be hostile: a jail is never believed.
+    public init(_ bytes: [UInt8]) throws(Errno) {
+        var reader = ByteReader(bytes)
+        switch try reader.byte() {
+        case 1: self = .hello
+        case 2:
+            self = .failed(
+                index: try reader.number(as: Int.self), object: try reader.text(),
+                errno: Errno(rawValue: try reader.number(as: Int32.self)))
+        case 3:
+            self = .ready(
+                times: try reader.list { (reader) throws(Errno) in
+                    StepTime(index: try reader.number(as: Int.self), nanoseconds: try reader.number())
+                })
+        case 4: self = .started(pid: try reader.number(as: Int32.self))
+        case 5:
+            self = .notStarted(
+                step: try reader.text(), errno: Errno(rawValue: try reader.number(as: Int32.self)))
+        case 6:
+            self = .exited(
+                pid: try reader.number(as: Int32.self), status: try reader.number(as: Int32.self),
+                cpuMicroseconds: try reader.number())
+        default: throw .badMessage
+        }
+        guard reader.isAtEnd else { throw .badMessage }
+    }
+}
+
+/// A command for the spawner.
+public struct CommandRequest: Sendable, Hashable {
+    /// Executables to try in order.
+    public var candidates: [String]
+    /// The arguments, the name first.
+    public var arguments: [String]
+    /// `NAME=value` each.
+    public var environment: [String]
+    /// The working directory in the jail.
+    public var directory: String
+    /// Whether descriptor 0 becomes its controlling terminal.
+    public var controllingTerminal: Bool
+
+    /// Makes a request.
+    public init(
+        candidates: [String], arguments: [String], environment: [String], directory: String,
+        controllingTerminal: Bool = false
+    ) {
+        self.candidates = candidates
+        self.arguments = arguments
+        self.environment = environment
+        self.directory = directory
+        self.controllingTerminal = controllingTerminal
+    }
+
+    /// As bytes.
+    public var encoded: [UInt8] {
+        var writer = ByteWriter()
+        for list in [candidates, arguments, environment] { writer.write(list) { $0.write($1) } }
+        writer.write(directory)
+        writer.write(controllingTerminal)
+        return writer.bytes
+    }
+
+    /// From bytes.
+    public init(_ bytes: [UInt8]) throws(Errno) {
+        var reader = ByteReader(bytes)
+        candidates = try reader.list { (reader) throws(Errno) in try reader.text() }
+        arguments = try reader.list { (reader) throws(Errno) in try reader.text() }
+        environment = try reader.list { (reader) throws(Errno) in try reader.text() }
+        directory = try reader.text()
+        controllingTerminal = try reader.flag()
+        guard reader.isAtEnd else { throw .badMessage }
+    }
+}

@@ -1,0 +1,158 @@
+// The cgroups of one jail: made, limited, read and removed.
+//
+// Version 1: one group for each controller that is needed; the spawner is attached to all of them before
+// it starts anything. Version 2: `init` holds jail-init, `run` holds the spawner and its commands and has
+// the limits, so that a group OOM kill spares the process that reports it. Hybrid: version 1 groups for
+// limits, and one version 2 group, in which jail-init is born, for cgroup.kill and cpu.stat.
+internal import JailPlan
+public import Linux
+internal import Machine
+
+/// What a jail used.
+public struct CgroupUsage: Sendable, Hashable {
+    /// Microseconds of processor time of all processes together; nil without a counter.
+    public var cpuMicroseconds: UInt64?
+    /// The highest number of bytes in use at any time.
+    public var peakMemory: UInt64?
+    /// The highest number of tasks at any time.
+    public var peakPids: UInt64?
+    /// Bytes moved from and to disks.
+    public var readBytes: UInt64?, writtenBytes: UInt64?
+    /// How often the kernel killed a process for the memory limit.
+    public var oomKills: UInt64?
+    /// How often a fork met the limit on tasks.
+    public var pidsDenied: UInt64?
+}
+
+/// One jail's groups, removed when the value goes away.
+struct CgroupLease: ~Copyable {
+    /// The version 2 group that jail-init is cloned into, open; nil without version 2.
+    private let unified: Descriptor?
+    /// The lock that tells other supervisors that this jail is alive.
+    private let lock: Descriptor
+    /// The directories, in the order in which they are to be removed.
+    let directories: [String]
+    private let name: String
+    private let tree: CgroupTree
+    /// The directory to read each controller's counters from.
+    private let counters: [CgroupController: String]
+    /// The group of the whole jail on version 2, which has cgroup.kill.
+    private let killable: String?
+    /// Every file that the spawner's pid is written to.
+    private let attachTo: [String]
+
+    /// Makes the groups and sets the limits. What fails leaves nothing behind.
+    static func make(_ limits: CgroupLimits, in tree: CgroupTree) throws(LaunchFailure) -> CgroupLease {
+        var maker = CgroupMaker(tree: tree)
+        do throws(LaunchFailure) { return try maker.make(limits) } catch {
+            removeGroups(maker.made.reversed())
+            throw error
+        }
+    }
+
+    init(
+        unified: consuming Descriptor?, lock: consuming Descriptor, directories: [String], name: String,
+        tree: CgroupTree, counters: [CgroupController: String], killable: String?, attachTo: [String]
+    ) {
+        self.unified = unified
+        self.lock = lock
+        self.directories = directories
+        self.name = name
+        self.tree = tree
+        self.counters = counters
+        self.killable = killable
+        self.attachTo = attachTo
+    }
+
+    deinit { removeGroups(directories) }
+
+    /// For CLONE_INTO_CGROUP.
+    var cloneInto: Int32? { unified?.raw }
+
+    /// Attaches the spawner, given by its pid in this process's namespace, to every limited group.
+    func attach(_ pid: Int32) throws(LaunchFailure) {
+        for file in attachTo {
+            try step("cgroups", file) { () throws(Errno) in try writeText("\(pid)", to: file) }
+        }
+    }
+
+    /// Kills every process of the jail by one write, where the kernel can; the caller kills jail-init too.
+    func kill() {
+        guard let killable else { return }
+        // It fails only when the group is gone, and then there is nobody to kill.
+        try? writeText("1", to: killable + "/cgroup.kill")
+    }
+
+    /// Whether a running total of processor time can be read.
+    var countsProcessorTime: Bool { counters[.cpuacct] != nil }
+
+    /// Microseconds of processor time so far.
+    func cpuMicroseconds() -> UInt64? {
+        guard let directory = counters[.cpuacct] else { return nil }
+        if let text = try? readText(directory + "/cpu.stat"), let value = field("usage_usec", of: text) { return value }
+        return (try? readText(directory + "/cpuacct.usage")).flatMap { UInt64($0) }.map { $0 / 1000 }
+    }
+
+    /// The file that changes when a process is killed for memory, for epoll (version 2 only).
+    var memoryEvents: String? { counters[.memory].map { $0 + "/memory.events" } }
+
+    /// All counters, at the end.
+    func usage() -> CgroupUsage {
+        var usage = CgroupUsage()
+        usage.cpuMicroseconds = cpuMicroseconds()
+        if let directory = counters[.memory] {
+            usage.peakMemory = number(directory + "/memory.max_usage_in_bytes") ?? number(directory + "/memory.peak")
+            usage.oomKills =
+                keyed(directory + "/memory.oom_control", "oom_kill") ?? keyed(directory + "/memory.events", "oom_kill")
+        }
+        if let directory = counters[.pids] {
+            usage.peakPids = number(directory + "/pids.peak")
+            usage.pidsDenied = keyed(directory + "/pids.events", "max")
+        }
+        if let directory = counters[.io] {
+            (usage.readBytes, usage.writtenBytes) = inputOutput(directory)
+        }
+        return usage
+    }
+
+    private func number(_ file: String) -> UInt64? { (try? readText(file)).flatMap { UInt64($0) } }
+
+    private func keyed(_ file: String, _ key: String) -> UInt64? {
+        (try? readText(file)).flatMap { field(key, of: $0) }
+    }
+
+    private func field(_ key: String, of text: String) -> UInt64? {
+        for line in text.split(separator: "\n") {
+            let parts = line.split(separator: " ")
+            if parts.count == 2, parts[0] == key { return UInt64(parts[1]) }
+        }
+        return nil
+    }
+
+    /// Version 1: "8:0 Read 4096"; version 2: "8:0 rbytes=4096 wbytes=0 …".
+    private func inputOutput(_ directory: String) -> (UInt64?, UInt64?) {
+        var read: UInt64 = 0
+        var written: UInt64 = 0
+        if let text = try? readText(directory + "/io.stat") {
+            for part in text.split(whereSeparator: { $0 == " " || $0 == "\n" }) {
+                if part.hasPrefix("rbytes=") { read += UInt64(part.dropFirst(7)) ?? 0 }
+                if part.hasPrefix("wbytes=") { written += UInt64(part.dropFirst(7)) ?? 0 }
+            }
+            return (read, written)
+        }
+        guard let text = try? readText(directory + "/blkio.throttle.io_service_bytes_recursive") else { return (nil, nil) }
+        for line in text.split(separator: "\n") {
+            let parts = line.split(separator: " ")
+            guard parts.count == 3, let bytes = UInt64(parts[2]) else { continue }
+            if parts[1] == "Read" { read += bytes }
+            if parts[1] == "Write" { written += bytes }
+        }
+        return (read, written)
+    }
+}
+
+/// Removes groups whose processes are dead. The kernel lets a group go once its last task has been
+/// unhashed, which is a moment after its death was reported.
+private func removeGroups(_ directories: [String]) {
+    for directory in directories { removeGroup(directory) }
+}

@@ -1,0 +1,186 @@
+// Making one jail's groups on each layout.
+internal import JailPlan
+internal import Linux
+internal import Machine
+
+struct CgroupMaker {
+    let tree: CgroupTree
+    /// Every directory made so far, for removal in reverse when a later step fails.
+    private(set) var made: [String] = []
+
+    init(tree: CgroupTree) { self.tree = tree }
+
+    /// All jails of all supervisors live in one group of this name, where a janitor finds what is left.
+    static let parent = "cordon"
+
+    mutating func make(_ limits: CgroupLimits) throws(LaunchFailure) -> CgroupLease {
+        let primaryBase = tree.unified ?? CgroupController.allCases.lazy.compactMap { tree.hierarchies[$0] }.first
+        guard let primaryBase else {
+            throw LaunchFailure(step: "cgroups", remedy: tree.obstacle ?? "no cgroups can be made here")
+        }
+        let (name, lock) = try makePrimary(in: primaryBase)
+        let primary = primaryBase + "/" + Self.parent + "/" + name
+
+        var counters: [CgroupController: String] = [:]
+        var attachTo: [String] = []
+        for controller in neededOnVersion1(limits) {
+            guard let base = tree.hierarchies[controller] else { continue }
+            let directory = base + "/" + Self.parent + "/" + name
+            if directory != primary { try makeGroup(directory, in: base) }
+            try limitVersion1(controller, limits, directory)
+            if !attachTo.contains(directory + "/cgroup.procs") { attachTo.append(directory + "/cgroup.procs") }
+            counters[controller] = directory
+        }
+
+        var unified: Descriptor?
+        var killable: String?
+        if let base = tree.unified {
+            var birth = primary
+            killable = primary
+            counters[.cpuacct] = counters[.cpuacct] ?? primary
+            if tree.layout == .version2 {
+                try enableControllers(base: base, jail: primary)
+                birth = primary + "/init"
+                let run = primary + "/run"
+                for directory in [birth, run] {
+                    try step("cgroups", directory) { () throws(Errno) in try makeDirectory(directory) }
+                    made.append(directory)
+                }
+                try limitVersion2(limits, run)
+                attachTo.append(run + "/cgroup.procs")
+                for controller in tree.unifiedControllers { counters[controller] = run }
+                counters[.cpuacct] = run
+            }
+            unified = try step("cgroups", birth) { () throws(Errno) in try open(birth, [.path, .directory]) }
+        }
+        return CgroupLease(
+            unified: unified, lock: lock, directories: made.reversed(), name: name, tree: tree, counters: counters,
+            killable: killable, attachTo: attachTo)
+    }
+
+    /// The first group carries the lock that says "alive". A sweeper that came between the making and the
+    /// locking has removed it, or holds it for a moment: then another name is tried.
+    private mutating func makePrimary(in base: String) throws(LaunchFailure) -> (String, Descriptor) {
+        for _ in 0..<64 {
+            let name = "jail-" + String(UInt64.random(in: .min ... .max), radix: 36)
+            let directory = base + "/" + Self.parent + "/" + name
+            try makeGroup(directory, in: base)
+            if let lock = try? open(directory, [.readOnly, .directory]), (try? tryLock(lock.raw)) == true,
+                let there = try? status(at: directory), let held = try? status(of: lock.raw), there.inode == held.inode
+            {
+                return (name, lock)
+            }
+            made.removeLast()
+            try? removeDirectory(directory)
+        }
+        throw LaunchFailure(step: "cgroups", object: base, errno: .busy)
+    }
+
+    private mutating func makeGroup(_ directory: String, in base: String) throws(LaunchFailure) {
+        try step("cgroups", directory) { () throws(Errno) in
+            do throws(Errno) { try makeDirectory(directory) } catch {
+                guard error == .noEntry else { throw error }
+                do throws(Errno) { try makeDirectory(base + "/" + Self.parent) } catch {
+                    guard error == .exists else { throw error }
+                }
+                try makeDirectory(directory)
+            }
+        }
+        made.append(directory)
+    }
+
+    /// Only what is limited or counted: each group costs a directory and an attachment.
+    private func neededOnVersion1(_ limits: CgroupLimits) -> [CgroupController] {
+        var needed: [CgroupController] = [.memory, .pids, .io]
+        if limits.cpuMillis != nil { needed.append(.cpu) }
+        if tree.unified == nil { needed.append(.cpuacct) }
+        return needed
+    }
+
+    private func set(_ value: String, _ file: String) throws(LaunchFailure) {
+        try step("cgroups", file) { () throws(Errno) in try writeText(value, to: file) }
+    }
+
+    private func limitVersion1(
+        _ controller: CgroupController, _ limits: CgroupLimits, _ directory: String
+    ) throws(LaunchFailure) {
+        switch controller {
+        case .memory:
+            guard let memory = limits.memory else { return }
+            try set("\(memory)", directory + "/memory.limit_in_bytes")
+            if let swap = limits.swap {
+                let total = memory.addingReportingOverflow(swap)
+                try set("\(total.overflow ? .max : total.partialValue)", directory + "/memory.memsw.limit_in_bytes")
+            }
+        case .pids:
+            if let pids = limits.pids { try set("\(pids)", directory + "/pids.max") }
+        case .cpu:
+            if let millis = limits.cpuMillis {
+                try set("100000", directory + "/cpu.cfs_period_us")
+                try set("\(max(millis * 100, 1000))", directory + "/cpu.cfs_quota_us")
+            }
+        case .io:
+            for (rate, file) in [
+                (limits.readRate, "blkio.throttle.read_bps_device"), (limits.writeRate, "blkio.throttle.write_bps_device"),
+            ] {
+                guard let rate else { continue }
+                for device in try disks() { try set("\(device) \(rate)", directory + "/" + file) }
+            }
+        case .cpuacct: break
+        }
+    }
+
+    private func limitVersion2(_ limits: CgroupLimits, _ directory: String) throws(LaunchFailure) {
+        if let memory = limits.memory {
+            try set("\(memory)", directory + "/memory.max")
+            // The tree is one piece of work: losing a part of it to the OOM killer helps nobody.
+            try set("1", directory + "/memory.oom.group")
+        }
+        if let swap = limits.swap { try set("\(swap)", directory + "/memory.swap.max") }
+        if let pids = limits.pids { try set("\(pids)", directory + "/pids.max") }
+        if let millis = limits.cpuMillis { try set("\(max(millis * 100, 1000)) 100000", directory + "/cpu.max") }
+        if limits.readRate != nil || limits.writeRate != nil {
+            for device in try disks() {
+                let read = limits.readRate.map { " rbps=\($0)" } ?? ""
+                let write = limits.writeRate.map { " wbps=\($0)" } ?? ""
+                try set(device + read + write, directory + "/io.max")
+            }
+        }
+    }
+
+    /// Controllers are enabled from the base downwards; each level needs it only once.
+    private func enableControllers(base: String, jail: String) throws(LaunchFailure) {
+        let wanted = Set(tree.unifiedControllers.map(\.unifiedName))
+        if tree.mustLeave { try leave(base) }
+        for directory in [base, base + "/" + Self.parent, jail] {
+            let file = directory + "/cgroup.subtree_control"
+            let enabled = try step("cgroups", file) { () throws(Errno) in try readText(file) }
+            let missing = wanted.subtracting(enabled.split(separator: " ").map(String.init))
+            if missing.isEmpty { continue }
+            try set(missing.sorted().map { "+" + $0 }.joined(separator: " "), file)
+        }
+    }
+
+    /// A group with controllers enabled for its children may hold no process (cgroups(7), no internal
+    /// processes): this one moves to a leaf.
+    private func leave(_ base: String) throws(LaunchFailure) {
+        let leaf = base + "/cordon-supervisor"
+        try step("cgroups", leaf) { () throws(Errno) in
+            do throws(Errno) { try makeDirectory(leaf) } catch {
+                guard error == .exists else { throw error }
+            }
+        }
+        try set("\(processID)", leaf + "/cgroup.procs")
+    }
+
+    /// The whole disks of the machine, "8:0" each; limits on partitions are refused by the kernel.
+    private func disks() throws(LaunchFailure) -> [String] {
+        try step("cgroups", "/sys/block") { () throws(Errno) in
+            let directory = try open("/sys/block", [.readOnly, .directory])
+            return try entries(of: directory.raw).compactMap { entry in
+                entry.text.hasPrefix("loop") || entry.text.hasPrefix("ram")
+                    ? nil : try? readText("/sys/block/\(entry.text)/dev")
+            }
+        }
+    }
+}

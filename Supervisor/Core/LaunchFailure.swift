@@ -1,0 +1,61 @@
+// Why a jail did not start. One error for every step that can fail.
+public import JailPlan
+public import Linux
+
+/// A step that failed, on what, why, and what to do about it.
+public struct LaunchFailure: Error, Sendable, Hashable {
+    /// The step's name, as in a printed plan.
+    public var step: String
+    /// What it acted on; may be empty.
+    public var object: String
+    /// What the kernel said, where it was asked.
+    public var errno: Errno?
+    /// What the user can do.
+    public var remedy: String
+
+    /// Makes a failure; without a remedy, the usual one for the step and the error is looked up.
+    public init(step: String, object: String = "", errno: Errno? = nil, remedy: String? = nil) {
+        self.step = step
+        self.object = object
+        self.errno = errno
+        self.remedy = remedy ?? Self.usualRemedy(step: step, errno: errno)
+    }
+
+    private static func usualRemedy(step: String, errno: Errno?) -> String {
+        switch (step, errno) {
+        case ("clone", .notPermitted?), ("clone", .accessDenied?):
+            "user namespaces are blocked here (a sysctl, AppArmor, or a container's seccomp filter); "
+                + "`cordon doctor` names what blocks them and how to open it"
+        case ("clone", .noSpace?):
+            "a limit on namespaces is reached: raise user.max_user_namespaces, or end other jails"
+        case ("clone", .again?): "a limit on processes is reached: end some, or raise RLIMIT_NPROC or pids.max"
+        case ("file-system", .notPermitted?):
+            "a container that masks parts of /proc keeps new ones from being mounted; run Cordon outside of it, "
+                + "or start the container with an unmasked /proc"
+        case ("clone-tree", .invalid?), ("clone-tree", .notPermitted?):
+            "this file system cannot be id-mapped; move the workspace to ext4, xfs, btrfs or (Linux 6.3) tmpfs"
+        case ("map-ids", _): "the host ids for jails are not available; `cordon doctor` tells why"
+        case ("make-root", .noSpace?), ("file", .noSpace?), ("directory", .noSpace?):
+            "the jail's own root is full; this is a defect, please report it with --print-plan"
+        case ("cgroups", .accessDenied?), ("cgroups", .readOnly?), ("cgroups", .notPermitted?):
+            "the cgroup file system is not writable here; `cordon doctor` names what to delegate"
+        case (_, .noEntry?): "check that it exists and that you may read it"
+        case (_, .accessDenied?): "check its permissions, and those of the directories above it"
+        default: "`cordon doctor` tries each primitive and says what is missing"
+        }
+    }
+}
+
+extension LaunchFailure: CustomStringConvertible {
+    /// `step object: ERRNO (…); remedy`.
+    public var description: String {
+        step + (object.isEmpty ? "" : " \(object)") + (errno.map { ": \($0)" } ?? "") + (remedy.isEmpty ? "" : "; \(remedy)")
+    }
+}
+
+/// Gives a call of the supervisor's own its step and object.
+func step<Result: ~Copyable>(
+    _ name: String, _ object: String = "", _ body: () throws(Errno) -> Result
+) throws(LaunchFailure) -> Result {
+    do throws(Errno) { return try body() } catch { throw LaunchFailure(step: name, object: object, errno: error) }
+}

@@ -1,0 +1,64 @@
+// cordon-janitor: cleans up after a supervisor that was killed.
+//
+// A supervisor has one. It holds nothing but a socket (descriptor 3), over which it is told of every jail:
+// the directories of its cgroups and the pidfd of its init. While the socket is open it does nothing at
+// all. At end-of-file it waits for each init to be dead, which jail-init sees to on its own socket, and
+// removes the groups. When it starts it removes what an earlier supervisor and janitor, both killed, left.
+internal import Linux
+internal import Machine
+
+/// A jail that would have to be cleaned up.
+struct Charge: ~Copyable {
+    let directories: [String]
+    let initProcess: Descriptor
+}
+
+@main
+struct Janitor {
+    static func main() {
+        // In a session of its own since it was started; a terminal's signals do not reach it.
+        let control = Descriptor(owning: 3)
+        sweep(CgroupTree.discover(privileged: effectiveUser == 0))
+        var charges: [String: Int] = [:]
+        var directories: [[String]] = []
+        var inits = DescriptorList()
+        while var message = try? receive(on: control.raw, capacity: 65536), !message.bytes.isEmpty {
+            let lines = String(decoding: message.bytes, as: UTF8.self).split(separator: "\n").map(String.init)
+            guard lines.count >= 2 else { continue }
+            switch lines[0] {
+            case "add":
+                guard let held = try? message.descriptors.take(0) else { continue }
+                charges[lines[1]] = inits.append(held)
+                directories.append(Array(lines.dropFirst(2)))
+            case "done":
+                if let index = charges.removeValue(forKey: lines[1]) { _ = try? inits.take(index) }
+            default: continue
+            }
+        }
+        for index in charges.values {
+            if let number = try? inits.number(at: index) { _ = try? waitReadable(number, milliseconds: 2000) }
+            for directory in directories[index] { removeGroup(directory) }
+        }
+    }
+
+    /// Removes the jails whose supervisor is dead: nobody holds the lock on their first group any more.
+    static func sweep(_ tree: CgroupTree) {
+        let bases = ([tree.unified] + CgroupController.allCases.map { tree.hierarchies[$0] }).compactMap { $0 }
+        guard let primary = bases.first else { return }
+        let parent = primary + "/cordon"
+        guard let directory = try? open(parent, [.readOnly, .directory]),
+            let names = try? entries(of: directory.raw)
+        else { return }
+        for name in names where name.isDirectory && name.text.hasPrefix("jail-") {
+            let group = parent + "/" + name.text
+            guard let lock = try? open(group, [.readOnly, .directory]), (try? tryLock(lock.raw)) == true else { continue }
+            // A process in it can only be one whose jail-init is dying at this moment.
+            try? writeText("1", to: group + "/cgroup.kill")
+            for base in bases.dropFirst() where base != primary { removeGroup(base + "/cordon/" + name.text) }
+            for child in ["init", "run"] where (try? status(at: group + "/" + child)) != nil {
+                removeGroup(group + "/" + child)
+            }
+            removeGroup(group)
+        }
+    }
+}
