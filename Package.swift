@@ -56,6 +56,12 @@ let supervisor: [Target] = [
         swiftSettings: strict, linkerSettings: staticExecutable),
 ]
 
+let tests: [Target] = [
+    .testTarget(
+        name: "PolicyModelTests", dependencies: ["PolicyModel", "PolicyPresets"], path: "Tests/PolicyModelTests",
+        swiftSettings: strict)
+]
+
 let package = Package(
     name: "Cordon",
     products: [
@@ -63,7 +69,7 @@ let package = Package(
         .executable(name: "jail-init", targets: ["jail-init"]),
         .executable(name: "cordon-janitor", targets: ["cordon-janitor"]),
     ],
-    targets: policies + jail + supervisor,
+    targets: policies + jail + supervisor + tests,
     cLanguageStandard: .gnu17,
     cxxLanguageStandard: .cxx20
 )

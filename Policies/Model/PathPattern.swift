@@ -186,12 +186,18 @@ private struct PathPatternParser {
                     : InvalidValue("\(quoted(text)) has two slashes in a row", remedy: "write one")
             case ".", "..":
                 throw InvalidValue(
-                    "\(quoted(text)) contains `\(name)`, which a rule cannot follow", remedy: "write the path without it")
+                    "\(quoted(text)) contains `\(name)`, which a rule cannot follow",
+                    remedy: "write the path without it")
             case "**":
                 // Twice in a row says no more than once.
                 if result.last != .anyDepth { result.append(.anyDepth) }
             default:
-                result.append(.name(try glob(name)))
+                let glob = try glob(name)
+                // `\..` is another way to write it.
+                guard glob.literal != ".", glob.literal != ".." else {
+                    throw InvalidValue("\(quoted(text)) contains \(quoted(name)), which a rule cannot follow")
+                }
+                result.append(.name(glob))
             }
         }
         return result
