@@ -57,6 +57,12 @@ let supervisor: [Target] = [
         swiftSettings: strict, linkerSettings: staticExecutable),
 ]
 
+let tests: [Target] = [
+    .testTarget(
+        name: "PolicyModelTests", dependencies: ["PolicyModel", "PolicyPresets"], path: "Tests/PolicyModelTests",
+        swiftSettings: strict)
+]
+
 let package = Package(
     name: "Cordon",
     products: [
@@ -64,7 +70,7 @@ let package = Package(
         .executable(name: "jail-init", targets: ["jail-init"]),
         .executable(name: "cordon-janitor", targets: ["cordon-janitor"]),
     ],
-    targets: policies + jail + supervisor,
+    targets: policies + jail + supervisor + tests,
     cLanguageStandard: .gnu17,
     cxxLanguageStandard: .cxx20
 )

@@ -1,0 +1,213 @@
+/// A pattern for paths, as `[fs]` uses them.
+///
+/// It starts at an anchor: `/`, `${workspace}` or `${home}`; a pattern without one, such as `**/.env`, starts at the
+/// workspace. Between slashes stand globs (see ``Glob``), or `**` for any number of directories, none included:
+/// `**/.ssh/**` matches `.ssh` itself, at any depth, and all that is in it. Matching takes at most the product of
+/// the lengths, whatever the pattern.
+public struct PathPattern: Sendable, Hashable, CustomStringConvertible {
+    /// Where a pattern starts.
+    public enum Anchor: String, Sendable, Hashable {
+        /// The root directory.
+        case root = "/"
+        /// The workspace.
+        case workspace = "${workspace}"
+        /// The private home directory in the jail.
+        case home = "${home}"
+    }
+
+    /// What stands between two slashes.
+    public enum Component: Sendable, Hashable {
+        /// `**`: any number of components.
+        case anyDepth
+        /// One component.
+        case name(Glob)
+    }
+
+    /// The pattern as it was written.
+    public let text: String
+    /// Where it starts.
+    public let anchor: Anchor
+    /// What follows the anchor; empty when the pattern is the anchor itself.
+    public let components: [Component]
+
+    /// Reads a pattern.
+    ///
+    /// - Throws: ``InvalidValue``, also for what other tools know but this language does not, since a rule that
+    ///   silently matches nothing would protect nothing: `~`, a leading `!`, braces, `.` and `..`.
+    public init(_ text: String) throws(InvalidValue) {
+        self.text = text
+        (anchor, components) = try PathPatternParser(text).parse()
+    }
+
+    /// Whether there is no wildcard: the pattern is one path.
+    public var isLiteral: Bool { literalPrefix.count == components.count }
+
+    /// The names that every match starts with, below the anchor.
+    public var literalPrefix: [String] {
+        var names: [String] = []
+        for component in components {
+            guard case .name(let glob) = component, let name = glob.literal else { break }
+            names.append(name)
+        }
+        return names
+    }
+
+    /// Whether the path with these components, relative to the anchor, matches.
+    public func matches<Path: Collection>(relativePath path: Path) -> Bool where Path.Element: StringProtocol {
+        matches(names: path.map { $0.unicodeScalars.map(\.value) }, andBelow: false)
+    }
+
+    /// Whether the path with these components, relative to the anchor, or a directory that it is in, matches.
+    ///
+    /// This is what rules mean: `read = ["/usr"]` is about all that is in `/usr`.
+    public func covers<Path: Collection>(relativePath path: Path) -> Bool where Path.Element: StringProtocol {
+        matches(names: path.map { $0.unicodeScalars.map(\.value) }, andBelow: true)
+    }
+
+    /// As ``matches(relativePath:)``, for names as the kernel gave them, which need not be UTF-8.
+    public func matches(relativePathBytes path: [[UInt8]]) -> Bool {
+        matches(names: path.map(characters(ofName:)), andBelow: false)
+    }
+
+    private func matches(names: [[UInt32]], andBelow: Bool) -> Bool {
+        var component = 0
+        var at = 0
+        // As in a glob, only the last `**` is ever retried.
+        var retry: (component: Int, at: Int)?
+        while at < names.count {
+            if component == components.count, andBelow { return true }
+            if component < components.count, components[component] == .anyDepth {
+                retry = (component + 1, at)
+                component += 1
+            } else if component < components.count, case .name(let glob) = components[component],
+                glob.matches(characters: names[at])
+            {
+                component += 1
+                at += 1
+            } else if let last = retry {
+                retry = (last.component, last.at + 1)
+                component = last.component
+                at = last.at + 1
+            } else {
+                return false
+            }
+        }
+        return components[component...].allSatisfy { $0 == .anyDepth }
+    }
+
+    /// The pattern as it was written.
+    public var description: String { text }
+
+    /// Patterns are equal when they mean the same, however they are written.
+    public static func == (first: PathPattern, second: PathPattern) -> Bool {
+        first.anchor == second.anchor && first.components == second.components
+    }
+
+    /// Hashes what `==` compares.
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(anchor)
+        hasher.combine(components)
+    }
+}
+
+private struct PathPatternParser {
+    private let text: String
+    // Scalars and not characters: to Swift a slash with a combining mark after it is no slash.
+    private var rest: ArraySlice<Unicode.Scalar>
+
+    init(_ text: String) {
+        self.text = text
+        rest = Array(text.unicodeScalars)[...]
+    }
+
+    func parse() throws(InvalidValue) -> (PathPattern.Anchor, [PathPattern.Component]) {
+        var parser = self
+        try parser.refuseForeignForms()
+        let anchor = try parser.takeAnchor()
+        return (anchor, try parser.components())
+    }
+
+    private func refuseForeignForms() throws(InvalidValue) {
+        guard !rest.isEmpty else { throw InvalidValue("a pattern is empty") }
+        // PATH_MAX: no path that the kernel takes is longer.
+        guard text.utf8.count < 4096 else { throw InvalidValue("a pattern is longer than 4095 bytes") }
+        if rest.contains(where: { $0.value < 0x20 || $0.value == 0x7F }) {
+            throw InvalidValue("the pattern \(quoted(text)) contains a control character")
+        }
+        if rest.first == "!" {
+            throw InvalidValue(
+                "the pattern \(quoted(text)) starts with `!`, but nothing can be taken out of a list",
+                remedy: "write `\\!` for a name that starts so")
+        }
+        if rest.first == "~" {
+            throw InvalidValue(
+                "`~` is not expanded in \(quoted(text))", remedy: "write `${home}`, or `\\~` for a name that starts so")
+        }
+    }
+
+    private mutating func takeAnchor() throws(InvalidValue) -> PathPattern.Anchor {
+        if rest.first == "/" {
+            rest = rest.dropFirst()
+            return .root
+        }
+        guard rest.starts(with: "${".unicodeScalars) else { return .workspace }
+        guard let close = rest.firstIndex(of: "}") else {
+            throw InvalidValue("`${` is not closed in \(quoted(text))", remedy: "write `${workspace}` or `${home}`")
+        }
+        var variable = ""
+        variable.unicodeScalars.append(contentsOf: rest[...close])
+        guard let anchor = PathPattern.Anchor(rawValue: variable) else {
+            throw InvalidValue(
+                "unknown variable \(quoted(variable))",
+                remedy: suggestion(for: variable, in: ["${workspace}", "${home}"]))
+        }
+        rest = rest[(close + 1)...]
+        guard let slash = rest.first else { return anchor }
+        guard slash == "/" else {
+            throw InvalidValue("`\(variable)` must be followed by a slash in \(quoted(text))")
+        }
+        rest = rest.dropFirst()
+        guard !rest.isEmpty else {
+            throw InvalidValue("\(quoted(text)) ends with a slash", remedy: "leave the last slash out")
+        }
+        return anchor
+    }
+
+    private func components() throws(InvalidValue) -> [PathPattern.Component] {
+        guard !rest.isEmpty else { return [] }
+        var result: [PathPattern.Component] = []
+        for part in rest.split(separator: "/", omittingEmptySubsequences: false) {
+            var name = ""
+            name.unicodeScalars.append(contentsOf: part)
+            switch name {
+            case "":
+                throw rest.last == "/"
+                    ? InvalidValue("\(quoted(text)) ends with a slash", remedy: "leave the last slash out")
+                    : InvalidValue("\(quoted(text)) has two slashes in a row", remedy: "write one")
+            case ".", "..":
+                throw InvalidValue(
+                    "\(quoted(text)) contains `\(name)`, which a rule cannot follow",
+                    remedy: "write the path without it")
+            case "**":
+                // Twice in a row says no more than once.
+                if result.last != .anyDepth { result.append(.anyDepth) }
+            default:
+                let glob = try glob(name)
+                // `\..` is another way to write it.
+                guard glob.literal != ".", glob.literal != ".." else {
+                    throw InvalidValue("\(quoted(text)) contains \(quoted(name)), which a rule cannot follow")
+                }
+                result.append(.name(glob))
+            }
+        }
+        return result
+    }
+
+    private func glob(_ name: String) throws(InvalidValue) -> Glob {
+        do {
+            return try Glob(name)
+        } catch {
+            throw InvalidValue("\(error.message) in \(quoted(text))", remedy: error.remedy)
+        }
+    }
+}

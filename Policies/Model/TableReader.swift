@@ -1,0 +1,96 @@
+// Reading one table of a policy: every key is taken by name and converted, and everything wrong is collected.
+
+/// Everything found wrong so far, in all files.
+final class Findings {
+    private(set) var diagnostics: [Diagnostic] = []
+
+    func report(_ message: String, at location: SourceLocation?, remedy: String? = nil) {
+        diagnostics.append(Diagnostic(location: location, message: message, remedy: remedy))
+    }
+
+    func report(_ complaint: InvalidValue, at location: SourceLocation?) {
+        report(complaint.message, at: location, remedy: complaint.remedy)
+    }
+
+    func report(_ error: PolicyError) { diagnostics += error.diagnostics }
+}
+
+struct TableReader {
+    /// What turns a node into a value, or says why it cannot.
+    typealias Conversion<Value> = (TomlNode) throws(InvalidValue) -> Value
+
+    let document: TomlDocument
+    let node: TomlNode
+    /// As in `[network]`; empty for the root.
+    let path: String
+    let findings: Findings
+
+    /// - Parameter keys: every key that the table may have; any other is reported. Nil when all may be.
+    init(_ node: TomlNode, of document: TomlDocument, path: String, keys: [String]?, findings: Findings) {
+        self.document = document
+        self.node = node
+        self.path = path
+        self.findings = findings
+        guard let keys else { return }
+        for entry in entries where !keys.contains(entry.key) {
+            findings.report(
+                "unknown key \(quoted(entry.key))" + (path.isEmpty ? "" : " in `[\(path)]`"), at: entry.keyLocation,
+                remedy: suggestion(for: entry.key, in: keys))
+        }
+    }
+
+    var entries: ArraySlice<TomlNode> { document.children(of: node) }
+
+    /// The value of a key, or nil when it is not there.
+    func entry(_ key: String) -> TomlNode? { entries.first { sameBytes($0.key, key) } }
+
+    /// A table in this one, or nil when it is not there or is no table.
+    func table(_ key: String, keys: [String]?) -> TableReader? {
+        guard let entry = entry(key) else { return nil }
+        guard entry.kind == .table else {
+            findings.report(
+                "`\(name(key))` must be a table, not \(entry.kindName)", at: entry.location,
+                remedy: "write `[\(name(key))]`")
+            return nil
+        }
+        return TableReader(entry, of: document, path: name(key), keys: keys, findings: findings)
+    }
+
+    /// Reads a value if the key is there, leaving `target` alone otherwise.
+    func read<Value>(_ key: String, into target: inout Located<Value>, _ convert: Conversion<Value>) {
+        if let value = read(key, convert) { target = value }
+    }
+
+    /// Reads a value if the key is there, leaving `target` alone otherwise.
+    func read<Value>(_ key: String, into target: inout Located<Value>?, _ convert: Conversion<Value>) {
+        if let value = read(key, convert) { target = value }
+    }
+
+    func read<Value>(_ key: String, _ convert: Conversion<Value>) -> Located<Value>? {
+        entry(key).flatMap { self.convert($0, name: name(key), convert) }
+    }
+
+    /// Reads an array; elements that cannot be read are reported and left out. Nil when the key is not there.
+    func list<Value>(_ key: String, _ convert: Conversion<Value>) -> [Located<Value>]? {
+        guard let entry = entry(key) else { return nil }
+        guard entry.kind == .array else {
+            findings.report(
+                "`\(name(key))` must be an array, not \(entry.kindName)", at: entry.location,
+                remedy: "write the values between `[` and `]`")
+            return nil
+        }
+        return document.children(of: entry).compactMap { self.convert($0, name: name(key), convert) }
+    }
+
+    /// `network.mode` for the key `mode` of `[network]`.
+    func name(_ key: String) -> String { path.isEmpty ? key : "\(path).\(key)" }
+
+    private func convert<Value>(_ node: TomlNode, name: String, _ convert: Conversion<Value>) -> Located<Value>? {
+        do throws(InvalidValue) {
+            return Located(try convert(node), at: node.location)
+        } catch {
+            findings.report("`\(name)`: \(error.message)", at: node.location, remedy: error.remedy)
+            return nil
+        }
+    }
+}
