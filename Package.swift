@@ -35,7 +35,9 @@ let jail: [Target] = [
         name: "CLibseccomp", path: "Jail/CLibseccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
     .target(name: "Linux", dependencies: ["CLinux"], path: "Jail/Linux", swiftSettings: strict),
     .target(name: "JailPlan", dependencies: ["Linux"], path: "Jail/Plan", swiftSettings: strict),
-    .target(name: "JailFilters", dependencies: ["CLibseccomp", "Linux"], path: "Jail/Seccomp", swiftSettings: strict),
+    .target(
+        name: "JailFilters", dependencies: ["CLibseccomp", "CLinux", "Linux"], path: "Jail/Seccomp",
+        swiftSettings: strict),
     .target(
         name: "JailPlanner", dependencies: ["JailPlan", "JailFilters", "Linux", "PolicyModel"], path: "Jail/Planner",
         swiftSettings: strict),
@@ -56,6 +58,12 @@ let supervisor: [Target] = [
         swiftSettings: strict, linkerSettings: staticExecutable),
 ]
 
+let tests: [Target] = [
+    .executableTarget(name: "filter-fixture", path: "Tests/FilterFixture", cSettings: c),
+    .testTarget(
+        name: "JailFiltersTests", dependencies: ["JailFilters"], path: "Tests/JailFiltersTests", swiftSettings: strict),
+]
+
 let package = Package(
     name: "Cordon",
     products: [
@@ -63,7 +71,7 @@ let package = Package(
         .executable(name: "jail-init", targets: ["jail-init"]),
         .executable(name: "cordon-janitor", targets: ["cordon-janitor"]),
     ],
-    targets: policies + jail + supervisor,
+    targets: policies + jail + supervisor + tests,
     cLanguageStandard: .gnu17,
     cxxLanguageStandard: .cxx20
 )
