@@ -36,7 +36,9 @@ let jail: [Target] = [
     .target(name: "Linux", dependencies: ["CLinux"], path: "Jail/Linux", swiftSettings: strict),
     .target(name: "Machine", dependencies: ["Linux"], path: "Jail/Machine", swiftSettings: strict),
     .target(name: "JailPlan", dependencies: ["Linux"], path: "Jail/Plan", swiftSettings: strict),
-    .target(name: "JailFilters", dependencies: ["CLibseccomp", "Linux"], path: "Jail/Seccomp", swiftSettings: strict),
+    .target(
+        name: "JailFilters", dependencies: ["CLibseccomp", "CLinux", "Linux"], path: "Jail/Seccomp",
+        swiftSettings: strict),
     .target(
         name: "JailPlanner", dependencies: ["JailPlan", "JailFilters", "Linux", "Machine", "PolicyModel"], path: "Jail/Planner",
         swiftSettings: strict),
@@ -60,7 +62,10 @@ let supervisor: [Target] = [
 let tests: [Target] = [
     .testTarget(
         name: "PolicyModelTests", dependencies: ["PolicyModel", "PolicyPresets"], path: "Tests/PolicyModelTests",
-        swiftSettings: strict)
+        swiftSettings: strict),
+    .executableTarget(name: "filter-fixture", path: "Tests/FilterFixture", cSettings: c),
+    .testTarget(
+        name: "JailFiltersTests", dependencies: ["JailFilters"], path: "Tests/JailFiltersTests", swiftSettings: strict),
 ]
 
 let package = Package(
