@@ -49,10 +49,11 @@ let jail: [Target] = [
 
 let supervisor: [Target] = [
     .target(
-        name: "SupervisorCore", dependencies: ["JailPlan", "JailPlanner", "Linux", "Machine"], path: "Supervisor/Core",
+        name: "SupervisorCore",
+        dependencies: ["JailFilters", "JailPlan", "JailPlanner", "Linux", "Machine", "PolicyModel"], path: "Supervisor/Core",
         swiftSettings: strict),
     .executableTarget(
-        name: "cordon-janitor", dependencies: ["Linux"], path: "Supervisor/Janitor", swiftSettings: strict,
+        name: "cordon-janitor", dependencies: ["Linux", "Machine"], path: "Supervisor/Janitor", swiftSettings: strict,
         linkerSettings: staticExecutable),
     .executableTarget(
         name: "cordon", dependencies: ["SupervisorCore", "PolicyModel"], path: "Supervisor/FrontEnd",
@@ -64,8 +65,6 @@ let tests: [Target] = [
         name: "PolicyModelTests", dependencies: ["PolicyModel", "PolicyPresets"], path: "Tests/PolicyModelTests",
         swiftSettings: strict),
     .executableTarget(name: "filter-fixture", path: "Tests/FilterFixture", cSettings: c),
-    .testTarget(
-        name: "JailFiltersTests", dependencies: ["JailFilters"], path: "Tests/JailFiltersTests", swiftSettings: strict),
 ]
 
 let package = Package(

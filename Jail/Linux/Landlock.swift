@@ -9,6 +9,8 @@ public struct LandlockAccess: OptionSet, Sendable, Hashable {
     public init(rawValue: UInt64) { self.rawValue = rawValue }
     /// Execute a file.
     public static let execute = LandlockAccess(rawValue: 1 << 0)
+    /// List directories.
+    public static let listing = LandlockAccess(rawValue: 1 << 3)
     static let writeFile = LandlockAccess(rawValue: 1 << 1)
     static let truncate = LandlockAccess(rawValue: 1 << 14)
     static let deviceControl = LandlockAccess(rawValue: 1 << 15)

@@ -305,7 +305,8 @@ public func startSession() throws(Errno) { try check(setsid()) }
 /// A process that does nothing but keep new namespaces alive. It is gone when the value is.
 ///
 /// The corresponding system call is `clone3`; the process shares this one's memory and runs no Swift.
-public struct NamespaceHolder: ~Copyable {
+// Safe: the stack is private, unmapped once, and only after the process that stands on it is reaped.
+@safe public struct NamespaceHolder: ~Copyable {
     /// Its pid in the caller's namespace.
     public let pid: Int32
     private let stack: UnsafeMutableRawPointer
@@ -340,3 +341,8 @@ private func mapStack(_ size: Int) -> UnsafeMutableRawPointer? {
     let address = unsafe mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
     return unsafe address == UnsafeMutableRawPointer(bitPattern: -1) ? nil : address
 }
+
+/// How many processors this process may run on.
+///
+/// The corresponding C function is `sysconf` with `_SC_NPROCESSORS_ONLN`.
+public func processorCount() -> Int { sysconf(Int32(_SC_NPROCESSORS_ONLN)) }

@@ -106,3 +106,8 @@ extension ResourceLimit {
         }
     }
 }
+
+extension Action {
+    /// The name and the object, for timings.
+    public var summary: String { object.isEmpty ? name : name + " " + object }
+}

@@ -5,7 +5,7 @@
 // the limits, so that a group OOM kill spares the process that reports it. Hybrid: version 1 groups for
 // limits, and one version 2 group, in which jail-init is born, for cgroup.kill and cpu.stat.
 internal import JailPlan
-public import Linux
+internal import Linux
 internal import Machine
 
 /// What a jail used.
@@ -67,7 +67,7 @@ struct CgroupLease: ~Copyable {
     deinit { removeGroups(directories) }
 
     /// For CLONE_INTO_CGROUP.
-    var cloneInto: Int32? { unified?.raw }
+    var cloneInto: Int32? { unified.read { $0.raw } }
 
     /// Attaches the spawner, given by its pid in this process's namespace, to every limited group.
     func attach(_ pid: Int32) throws(LaunchFailure) {

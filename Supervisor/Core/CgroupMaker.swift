@@ -14,11 +14,13 @@ struct CgroupMaker {
     static let parent = "cordon"
 
     mutating func make(_ limits: CgroupLimits) throws(LaunchFailure) -> CgroupLease {
-        let primaryBase = tree.unified ?? CgroupController.allCases.lazy.compactMap { tree.hierarchies[$0] }.first
+        let hierarchies = tree.hierarchies
+        let primaryBase = tree.unified ?? CgroupController.allCases.compactMap { hierarchies[$0] }.first
         guard let primaryBase else {
             throw LaunchFailure(step: "cgroups", remedy: tree.obstacle ?? "no cgroups can be made here")
         }
-        let (name, lock) = try makePrimary(in: primaryBase)
+        let alive = try makePrimary(in: primaryBase)
+        let name = alive.name
         let primary = primaryBase + "/" + Self.parent + "/" + name
 
         var counters: [CgroupController: String] = [:]
@@ -53,14 +55,15 @@ struct CgroupMaker {
             }
             unified = try step("cgroups", birth) { () throws(Errno) in try open(birth, [.path, .directory]) }
         }
+        let directories = Array(made.reversed())
         return CgroupLease(
-            unified: unified, lock: lock, directories: made.reversed(), name: name, tree: tree, counters: counters,
+            unified: unified, lock: alive.takeLock(), directories: directories, name: name, tree: tree, counters: counters,
             killable: killable, attachTo: attachTo)
     }
 
     /// The first group carries the lock that says "alive". A sweeper that came between the making and the
     /// locking has removed it, or holds it for a moment: then another name is tried.
-    private mutating func makePrimary(in base: String) throws(LaunchFailure) -> (String, Descriptor) {
+    private mutating func makePrimary(in base: String) throws(LaunchFailure) -> AliveGroup {
         for _ in 0..<64 {
             let name = "jail-" + String(UInt64.random(in: .min ... .max), radix: 36)
             let directory = base + "/" + Self.parent + "/" + name
@@ -68,7 +71,7 @@ struct CgroupMaker {
             if let lock = try? open(directory, [.readOnly, .directory]), (try? tryLock(lock.raw)) == true,
                 let there = try? status(at: directory), let held = try? status(of: lock.raw), there.inode == held.inode
             {
-                return (name, lock)
+                return AliveGroup(name: name, lock: lock)
             }
             made.removeLast()
             try? removeDirectory(directory)
@@ -183,4 +186,17 @@ struct CgroupMaker {
             }
         }
     }
+}
+
+/// A jail's first group, locked: whoever can take the lock knows that the jail's owner is dead.
+private struct AliveGroup: ~Copyable {
+    let name: String
+    private let lock: Descriptor
+
+    init(name: String, lock: consuming Descriptor) {
+        self.name = name
+        self.lock = lock
+    }
+
+    consuming func takeLock() -> Descriptor { lock }
 }

@@ -3,11 +3,11 @@ internal import JailPlan
 internal import Linux
 
 /// Writes the maps of a new user namespace whose first process is `pid`.
-func mapIds(_ map: IdentityMap, range: borrowing IdRange?, of pid: Int32) throws(LaunchFailure) {
+func mapIds(_ map: IdentityMap, firstId: UInt32?, of pid: Int32) throws(LaunchFailure) {
     let process = "/proc/\(pid)"
     switch map {
     case .ownRange:
-        guard let first = range?.first else { throw LaunchFailure(step: "map-ids", object: process) }
+        guard let first = firstId else { throw LaunchFailure(step: "map-ids", object: process) }
         let line = "0 \(first) \(IDs.rangeSize)\n"
         try step("map-ids", process + "/gid_map") { () throws(Errno) in try writeText(line, to: process + "/gid_map") }
         try step("map-ids", process + "/uid_map") { () throws(Errno) in try writeText(line, to: process + "/uid_map") }

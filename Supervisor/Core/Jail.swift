@@ -1,6 +1,6 @@
 // A running jail, from the outside.
 public import JailPlan
-public import Linux
+internal import Linux
 internal import Machine
 
 /// A jail that is being set up or runs. When the value goes away, every process in it is dead and nothing
@@ -31,19 +31,17 @@ public struct Jail: ~Copyable {
     /// succeeds is reported on the sockets, which `CommandRun` reads.
     ///
     /// - Parameter filters: the seccomp programs that the plan's `filters` step names, in order.
-    public init(_ plan: Plan, filters: [[UInt8]], supervisor: Supervisor) throws(LaunchFailure) {
+    public static func start(
+        _ plan: Plan, filters: [[UInt8]], supervisor: Supervisor
+    ) throws(LaunchFailure) -> Jail {
         var times: [NamedTime] = []
         func mark(_ name: String) { times.append(NamedTime(step: name, nanoseconds: monotonicNanoseconds())) }
         let steps = SupervisorSteps(plan)
         mark("begin")
 
-        let range: IdRange? = steps.map == .ownRange ? try IdRange.take() : nil
-        let cgroups: CgroupLease?
-        if let limits = steps.limits {
-            cgroups = try CgroupLease.make(limits, in: supervisor.machine.cgroups)
-        } else {
-            cgroups = nil
-        }
+        let range = try takeRange(for: steps.map)
+        let cgroups = try makeGroups(steps.limits, in: supervisor.machine.cgroups)
+        let birthGroup = cgroups.read { $0.cloneInto } ?? nil
         mark("cgroups")
 
         var controlPair = try step("socket") { () throws(Errno) in try makeSocketPair() }
@@ -54,19 +52,23 @@ public struct Jail: ~Copyable {
         // The kernel says which process the first message on this socket comes from.
         try step("socket") { () throws(Errno) in try receiveCredentials(on: spawner.raw) }
 
-        let process: ChildProcess
-        do throws(SpawnFailure) {
-            process = try cloneAndExecute(
-                supervisor.initExecutable, arguments: ["jail-init"], namespaces: steps.namespaces,
-                cgroup: cgroups?.cloneInto, control: theirControl.raw, null: supervisor.null.raw,
-                ambientCapabilities: Capability.all)
-        } catch {
-            let name = error.step == "clone3" ? "clone" : error.step
-            throw LaunchFailure(
-                step: name, object: steps.namespaces.names.joined(separator: ","), errno: error.errno)
-        }
+        let spawnerEnd = try step("socket") { () throws(Errno) in try spawnerPair.takeWriting() }
+        let process = try cloneInit(
+            supervisor, namespaces: steps.namespaces, cgroup: birthGroup, control: theirControl.raw)
         _ = consume theirControl
         mark("clone")
+        // From here on the jail has an owner, which ends it when a step below fails.
+        var jail = Jail(
+            process: process, control: control, spawner: spawner, plan: plan, supervisor: supervisor,
+            cgroups: cgroups, range: range, times: times)
+        try jail.finishStart(steps, filters: filters, spawnerEnd: spawnerEnd)
+        return jail
+    }
+
+    private init(
+        process: consuming ChildProcess, control: consuming Descriptor, spawner: consuming Descriptor, plan: Plan,
+        supervisor: Supervisor, cgroups: consuming CgroupLease?, range: consuming IdRange?, times: [NamedTime]
+    ) {
         id = "\(process.pid)"
         self.process = process
         self.control = control
@@ -76,8 +78,27 @@ public struct Jail: ~Copyable {
         self.cgroups = cgroups
         self.range = range
         self.times = times
-        // From here on the jail has an owner, which ends it when a step below fails.
-        try finishStart(steps, filters: filters, spawnerEnd: try step("socket") { () throws(Errno) in try spawnerPair.takeWriting() })
+    }
+
+    private static func takeRange(for map: IdentityMap) throws(LaunchFailure) -> IdRange? {
+        if map == .ownRange { try IdRange.take() } else { nil }
+    }
+
+    private static func makeGroups(_ limits: CgroupLimits?, in tree: CgroupTree) throws(LaunchFailure) -> CgroupLease? {
+        if let limits { try CgroupLease.make(limits, in: tree) } else { nil }
+    }
+
+    private static func cloneInit(
+        _ supervisor: Supervisor, namespaces: Namespaces, cgroup: Int32?, control: Int32
+    ) throws(LaunchFailure) -> ChildProcess {
+        do throws(SpawnFailure) {
+            return try cloneAndExecute(
+                supervisor.initExecutable, arguments: ["jail-init"], namespaces: namespaces, cgroup: cgroup,
+                control: control, null: supervisor.null.raw, ambientCapabilities: Capability.all)
+        } catch {
+            let name = error.step == "clone3" ? "clone" : error.step
+            throw LaunchFailure(step: name, object: namespaces.names.joined(separator: ","), errno: error.errno)
+        }
     }
 
     /// The supervisor's steps, which run while jail-init is being loaded and waits.
@@ -85,10 +106,13 @@ public struct Jail: ~Copyable {
         _ steps: SupervisorSteps, filters: [[UInt8]], spawnerEnd: consuming Descriptor
     ) throws(LaunchFailure) {
         func mark(_ name: String) { times.append(NamedTime(step: name, nanoseconds: monotonicNanoseconds())) }
-        if let janitor = supervisor.janitorIfAny, let directories = cgroups?.directories {
-            try janitor.add(id, directories: directories, initProcess: process.pidfd.raw)
+        if let directories = cgroups.read({ $0.directories }) {
+            let pidfd = process.pidfd.raw
+            try supervisor.janitor.read { (janitor) throws(LaunchFailure) in
+                try janitor.add(id, directories: directories, initProcess: pidfd)
+            }
         }
-        try mapIds(steps.map, range: range, of: process.pid)
+        try mapIds(steps.map, firstId: range.read { $0.first }, of: process.pid)
         mark("map-ids")
 
         var descriptors = DescriptorList()
@@ -114,7 +138,7 @@ public struct Jail: ~Copyable {
             try cloneTree(tree.source, recursive: true)
         }
         var map: Descriptor?
-        if let owner = tree.owner, let first = range?.first, let command = plan.commandIdentity {
+        if let owner = tree.owner, let first = range.read({ $0.first }), let command = plan.commandIdentity {
             map = try makeMountNamespaceMap(
                 owner: owner, commandUser: first + command.user, commandGroup: first + command.group)
         }
@@ -136,7 +160,7 @@ public struct Jail: ~Copyable {
 
     /// Places the spawner, whose pid the kernel told, into the jail's groups.
     func place(spawner pid: Int32) throws(LaunchFailure) {
-        if let cgroups { try cgroups.attach(pid) }
+        try cgroups.read { (groups) throws(LaunchFailure) in try groups.attach(pid) }
         try step("place") { () throws(Errno) in try send(Order.placed.encoded, on: spawner.raw) }
     }
 
@@ -147,17 +171,19 @@ public struct Jail: ~Copyable {
 
     /// Kills everything in the jail and waits until it is dead. May be called more than once.
     public func end() {
+        kill()
+    }
+
+    private borrowing func kill() {
         // The death of a pid namespace's init kills the rest, stopped and frozen (version 2) processes too.
         try? process.signal(Signal.kill)
-        cgroups?.kill()
+        cgroups.read { $0.kill() }
         _ = try? process.wait()
     }
 
     deinit {
-        try? process.signal(Signal.kill)
-        cgroups?.kill()
-        _ = try? process.wait()
-        supervisor.janitorIfAny?.done(id)
+        kill()
+        supervisor.janitor.read { $0.done(id) }
     }
 }
 

@@ -1,5 +1,4 @@
 // Why a jail did not start. One error for every step that can fail.
-public import JailPlan
 public import Linux
 
 /// A step that failed, on what, why, and what to do about it.

@@ -1,6 +1,6 @@
 // The process that starts jails: what all of its jails share.
 internal import JailPlan
-public import Linux
+internal import Linux
 public import Machine
 internal import Synchronization
 
@@ -17,14 +17,18 @@ public final class Supervisor: Sendable {
     /// - Parameter programs: the directory with `jail-init` and `cordon-janitor`; nil: this program's own.
     public init(machine: Machine, programs: String? = nil) throws(LaunchFailure) {
         self.machine = machine
-        let directory = try programs ?? step("open", "/proc/self/exe") { () throws(Errno) in
-            let own = try readLink("/proc/self/exe")
-            return String(own[..<(own.lastIndex(of: "/") ?? own.endIndex)])
-        }
+        let directory = if let programs { programs } else { try Self.ownDirectory() }
         null = try step("open", "/dev/null") { () throws(Errno) in try open("/dev/null", .readWrite) }
         initExecutable = try Self.openSealed(directory + "/jail-init", privileged: machine.isPrivileged)
         janitor =
             machine.cgroups.layout == .none ? nil : try JanitorClient(executable: directory + "/cordon-janitor")
+    }
+
+    private static func ownDirectory() throws(LaunchFailure) -> String {
+        try step("open", "/proc/self/exe") { () throws(Errno) in
+            let own = try readLink("/proc/self/exe")
+            return String(own[..<(own.lastIndex(of: "/") ?? own.endIndex)])
+        }
     }
 
     /// jail-init comes from a read-only mount of its own, which is in no namespace and has no path: whoever

@@ -1,0 +1,48 @@
+// The environment of commands, and the values in it that must not leave.
+internal import JailPlan
+internal import Linux
+internal import PolicyModel
+
+struct EnvironmentPlan {
+    var variables: [(name: String, value: String)] = []
+    var maskedValues: [String] = []
+
+    private static let standardPath = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
+    /// bash reads these as programs before the command starts.
+    private static let neverInherited = ["BASH_ENV", "ENV"]
+    /// Shorter values would blot out ordinary text.
+    private static let shortestMasked = 8
+
+    init(
+        rules: EnvironmentRules, request: PlanRequest, toolchainPath: [String], more: [(name: String, value: String)],
+        userName: String
+    ) {
+        var names: [String] = []
+        var values: [String: String] = [:]
+        func set(_ name: String, _ value: String) {
+            if values.updateValue(value, forKey: name) == nil { names.append(name) }
+        }
+        let caller = Dictionary(request.callerEnvironment.map { ($0.name, $0.value) }) { first, _ in first }
+        set("PATH", (toolchainPath + Self.standardPath).joined(separator: ":"))
+        set("HOME", Surroundings.home)
+        set("USER", userName)
+        set("LOGNAME", userName)
+        set("SHELL", "/bin/bash")
+        set("LANG", "C.UTF-8")
+        set("TERM", caller["TERM"] ?? "dumb")
+        if let zone = caller["TZ"] { set("TZ", zone) }
+        for (name, value) in more { set(name, value) }
+        for (name, value) in request.callerEnvironment
+        where rules.passes(name) && !Self.neverInherited.contains(name) && !(rules.inherit == .all && values[name] != nil) {
+            set(name, value)
+        }
+        for (name, value) in rules.set.sorted(by: { $0.key < $1.key }) { set(name, value) }
+        for (name, value) in request.setEnvironment { set(name, value) }
+        variables = names.map { (name: $0, value: values[$0] ?? "") }
+        maskedValues = variables.filter { rules.masks($0.name) && $0.value.utf8.count >= Self.shortestMasked }.map(\.value)
+    }
+
+    var searchPath: [String] {
+        (variables.first { $0.name == "PATH" }?.value ?? "").split(separator: ":").map(String.init)
+    }
+}

@@ -1,0 +1,332 @@
+// Policy → plan: everything about a jail is decided here, before any process exists.
+internal import JailFilters
+internal import JailPlan
+internal import Linux
+public import Machine
+public import PolicyModel
+
+/// Makes the plan for a policy on a machine. Reads the host (what is there, what must be masked), changes
+/// nothing.
+public func makePlan(
+    policy: Policy, request: PlanRequest, machine: Machine
+) throws(PlanFailure) -> PreparedJail {
+    var planner = Planner(policy: policy, request: request, machine: machine)
+    return try planner.make()
+}
+
+private struct Planner {
+    let policy: Policy
+    let request: PlanRequest
+    let machine: Machine
+    var assurance: Assurance
+    var steps: [Step] = []
+    var treeCount = 0
+    var landlockRules: [LandlockRule] = []
+    /// Trees of the host that commands get besides the surroundings, with whether they may write.
+    var grants: [Grant] = []
+
+    init(policy: Policy, request: PlanRequest, machine: Machine) {
+        self.policy = policy
+        self.request = request
+        self.machine = machine
+        assurance = Assurance(allowed: Set(policy.allowDegraded.keys))
+    }
+
+    struct Grant {
+        var path: String
+        var writable: Bool
+    }
+
+    private var command: Owner {
+        let user = policy.identity.user?.value ?? UserIdentity(uid: 1000, gid: 1000)
+        return Owner(user: user.uid, group: user.gid)
+    }
+
+    private var isOpenNetwork: Bool { policy.network.value == .host }
+    private var isPure: Bool { policy.seccomp.value == .pure }
+    private var restrictsExecution: Bool { policy.fileSystem.exec != nil }
+
+    private mutating func add(_ actor: Step.Actor, _ actions: Action...) { steps += actions.map { Step(actor, $0) } }
+    private mutating func add(_ actor: Step.Actor, _ actions: [Action]) { steps += actions.map { Step(actor, $0) } }
+
+    /// The order of confinement, as the manual lists it.
+    mutating func make() throws(PlanFailure) -> PreparedJail {
+        let (limits, processLimit) = assurance.limits(policy.resources, on: machine)
+        let map = assurance.identityMap(for: machine, command: command)
+        try collectGrants()
+        let toolchains = ToolchainPlan(
+            policy.fileSystem.toolchains.value, callerEnvironment: request.callerEnvironment,
+            workspace: request.workspace)
+        let caches = CachePlan(
+            policy.fileSystem.caches.map(\.value), workspace: request.workspace, user: machine.user,
+            callerEnvironment: request.callerEnvironment)
+        let environment = EnvironmentPlan(
+            rules: policy.environment, request: request, toolchainPath: toolchains.path,
+            more: toolchains.variables + caches.variables,
+            userName: command.user == 0 ? "root" : Surroundings.userName)
+
+        // Outside: limits, the clone, its ids.
+        if let limits { add(.supervisor, .cgroups(limits)) }
+        add(.stub, .clone(namespaces))
+        add(.supervisor, .mapIds(map))
+
+        // PID 1: identity first, then the spawner, which is placed while mounts are made.
+        add(.jailInit, .freshKeyring, .zeroClock, .hostName(policy.identity.hostname))
+        if case .single(let inside, _, _) = map {
+            add(.jailInit, .become(user: inside, group: inside == 0 ? 0 : command.group))
+        } else {
+            add(.jailInit, .dropGroups, .become(user: IDs.keeper, group: IDs.keeper))
+        }
+        add(.jailInit, .undumpable, .forkSpawner, .makeRoot(bytes: 16 << 20, inodes: 16384))
+
+        // The tree, from the root down.
+        try addTree(map: map, toolchains: toolchains, caches: caches)
+        try addMasks()
+        add(.jailInit, .sealRoot, .pivotRoot, .keepCapabilities(Capability.set(.kill)))
+
+        // The spawner: what commands inherit. The filter comes last, since it forbids most of the above.
+        add(.spawner, .cgroupNamespace, .spawnerCapabilities(Capability.set(.setGid, .setUid, .kill)), .noNewPrivileges)
+        addLandlock()
+        let filters = FilterRequest(
+            preset: isPure ? .pure : .agent, allowExecutableMemoryFiles: !restrictsExecution,
+            allowUnixSockets: !(isOpenNetwork && machine.landlockABI < 6),
+            packageManager: policy.identity.root.value)
+        add(.spawner, .filters(fingerprint: filterFingerprint(filters), count: 2))
+
+        // Each command.
+        var processLimits = [ResourceLimit(.core, 0)]
+        if let size = policy.resources.fileSize?.value { processLimits.append(ResourceLimit(.fileSize, size)) }
+        if let files = policy.resources.openFiles?.value { processLimits.append(ResourceLimit(.openFiles, files)) }
+        if let processLimit { processLimits.append(ResourceLimit(.processes, processLimit)) }
+        add(.command, .limits(processLimits), .identity(user: command.user, group: command.group, capabilities: 0))
+
+        giveWhatStepsGive()
+        return PreparedJail(
+            plan: Plan(steps), filters: filters, environment: environment.variables,
+            maskedValues: environment.maskedValues, directory: request.directory, searchPath: environment.searchPath,
+            guarantees: try assurance.settle(), cacheDirectories: caches.mounts.map(\.source))
+    }
+
+    private var namespaces: Namespaces {
+        var all: Namespaces = [.user, .mount, .pid, .ipc, .uts]
+        if !isOpenNetwork { all.insert(.network) }
+        return all
+    }
+
+    // MARK: - Grants
+
+    /// `read` and `write` name paths, not patterns: what they name is mounted.
+    private mutating func collectGrants() throws(PlanFailure) {
+        var problems: [Diagnostic] = []
+        if policy.identity.root.value {
+            problems.append(
+                Diagnostic(
+                    location: policy.identity.root.location,
+                    message: "root = true needs a writable layer, which arrives with images",
+                    remedy: "leave it out; commands run as 1000:1000"))
+        }
+        var found: [String: Bool] = [:]
+        for (rules, writable) in [(policy.fileSystem.read, false), (policy.fileSystem.write, true)] {
+            for rule in rules {
+                guard let path = literalPath(rule.value) else {
+                    if !rule.value.isLiteral {
+                        problems.append(
+                            Diagnostic(
+                                location: rule.location,
+                                message: "\(rule.value.text): `read` and `write` take paths, not patterns",
+                                remedy: "name the directory, and use `deny` or `protect` for parts of it"))
+                    }
+                    continue
+                }
+                if writable, path == "/" || ["/usr", "/etc", "/proc", "/dev", "/sys"].contains(path) {
+                    problems.append(
+                        Diagnostic(
+                            location: rule.location, message: "\(path) cannot be made writable in a jail",
+                            remedy: "name a directory of your own"))
+                    continue
+                }
+                found[path] = (found[path] ?? false) || writable
+            }
+        }
+        guard problems.isEmpty else { throw .invalid(problems) }
+        for (path, writable) in found where !Self.isSurrounding(path) {
+            // A path that is not there grants nothing, so leaving it out weakens nothing.
+            if (try? status(at: path, follow: true)) != nil { grants.append(Grant(path: path, writable: writable)) }
+        }
+        grants.sort { ($0.path.split(separator: "/").count, $0.path) < ($1.path.split(separator: "/").count, $1.path) }
+    }
+
+    private static func isSurrounding(_ path: String) -> Bool {
+        ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/dev"].contains(path)
+    }
+
+    /// The path on the host that a pattern without wildcards names; nil for the private home, which is not
+    /// on the host, and for patterns.
+    private func literalPath(_ pattern: PathPattern) -> String? {
+        guard pattern.isLiteral else { return nil }
+        let names = pattern.literalPrefix.joined(separator: "/")
+        switch pattern.anchor {
+        case .root: return "/" + names
+        case .workspace: return names.isEmpty ? request.workspace : request.workspace + "/" + names
+        case .home: return nil
+        }
+    }
+
+    // MARK: - The tree
+
+    private mutating func addTree(map: IdentityMap, toolchains: ToolchainPlan, caches: CachePlan) throws(PlanFailure) {
+        if let image = request.image {
+            for (_, action) in try Surroundings.image(image, { _ in 0 }) { add(.jailInit, action) }
+        } else {
+            add(.jailInit, Surroundings.programs())
+        }
+        var keeperOwns = false
+        var hasTty = true
+        if case .single = map { (keeperOwns, hasTty) = (true, false) }
+        add(
+            .jailInit,
+            Surroundings.configuration(
+                command: command, root: policy.identity.root.value, hostName: policy.identity.hostname,
+                network: isOpenNetwork))
+        add(.jailInit, Surroundings.deviceDirectory(hasTtyGroup: hasTty))
+        add(.jailInit, Surroundings.processDirectory(processesOnly: isPure))
+        let disk = policy.resources.disk?.value ?? 1 << 30
+        add(
+            .jailInit,
+            Surroundings.privateDirectories(
+                bytes: disk, inodes: policy.resources.inodes?.value ?? max(4096, disk / 8192),
+                owner: keeperOwns ? 0 : command.user, noExec: restrictsExecution))
+        for root in toolchains.roots { try addHostTree(root, at: root, writable: false, owned: false) }
+        for grant in grants { try addHostTree(grant.path, at: grant.path, writable: grant.writable, owned: true) }
+        for cache in caches.mounts { try addHostTree(cache.source, at: cache.path, writable: true, owned: true) }
+
+        let execute: LandlockAccess = restrictsExecution ? [] : .execute
+        landlockRules += [
+            // Listing the root, where only what was mounted can be seen.
+            LandlockRule("/", .listing),
+            LandlockRule("/usr", LandlockAccess.read.union(execute)), LandlockRule("/etc", .read),
+            LandlockRule("/proc", LandlockAccess.read.union(.change)),
+            LandlockRule("/dev", LandlockAccess.read.union(.device)),
+        ]
+        for (_, path, _) in Surroundings.privateDirectories {
+            landlockRules.append(LandlockRule(path, LandlockAccess.read.union(.change).union(execute).union(.device)))
+        }
+        for path in ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"] {
+            landlockRules.append(LandlockRule(path, LandlockAccess.read.union(execute)))
+        }
+        if request.image != nil {
+            for case .bind(_, let path, _) in steps.map(\.action) where !landlockRules.contains(where: { $0.path == path }) {
+                landlockRules.append(LandlockRule(path, LandlockAccess.read.union(execute)))
+            }
+        }
+        for rule in policy.fileSystem.exec ?? [] {
+            if let path = literalPath(rule.value) { landlockRules.append(LandlockRule(path, .execute)) }
+        }
+    }
+
+    /// A tree of the host at a path in the jail. As root the supervisor clones it, whatever directories lie
+    /// above it, and maps its owner's id to the command's; otherwise jail-init does, with the caller's rights.
+    private mutating func addHostTree(_ source: String, at path: String, writable: Bool, owned: Bool) throws(PlanFailure) {
+        var attributes: MountAttributes = [.noSetUid, .noDevices]
+        if !writable { attributes.insert(.readOnly) }
+        if restrictsExecution, !isExecutable(path) { attributes.insert(.noExec) }
+        if machine.isPrivileged {
+            var owner: Owner?
+            if owned {
+                // A cache that is yet to be made will belong to the caller.
+                let status = try? status(at: source, follow: true)
+                owner = Owner(user: status?.user ?? machine.user, group: status?.group ?? machine.group)
+            }
+            add(.supervisor, .cloneTree(index: treeCount, source: source, attributes: attributes, owner: owner))
+            add(.jailInit, .attachTree(index: treeCount, path: path))
+            treeCount += 1
+        } else {
+            add(.jailInit, .bind(source: source, path: path, attributes: attributes))
+        }
+        var access = LandlockAccess.read
+        if writable { access.formUnion(.change) }
+        if !restrictsExecution { access.formUnion(.execute) }
+        landlockRules.append(LandlockRule(path, access))
+    }
+
+    private func isExecutable(_ path: String) -> Bool {
+        (policy.fileSystem.exec ?? []).contains { rule in
+            literalPath(rule.value).map { ToolchainPlan.isInside($0, path) } ?? false
+        }
+    }
+
+    // MARK: - Masks
+
+    private mutating func addMasks() throws(PlanFailure) {
+        let rules = policy.fileSystem
+        let deny = rules.deny.map(\.value), protect = rules.protect.map(\.value)
+        // Literal paths need no walk.
+        for pattern in deny {
+            if let path = literalPath(pattern) { add(.jailInit, .hide(path: path, optional: true)) }
+        }
+        let walk = TreeWalk(
+            deny: deny.filter { literalPath($0) == nil && $0.anchor == .workspace },
+            protect: protect.filter { literalPath($0) == nil && $0.anchor == .workspace })
+        for grant in grants where (try? status(at: grant.path, follow: true))?.isDirectory == true {
+            let found = try walk.masks(in: grant.path)
+            add(.jailInit, found.hidden.map { .hide(path: $0, optional: true) })
+            add(.jailInit, found.sockets.map { .hide(path: $0, optional: true) })
+            if grant.writable { add(.jailInit, found.protected.map { .protect(path: $0, optional: true) }) }
+        }
+        for pattern in protect {
+            if let path = literalPath(pattern) { add(.jailInit, .protect(path: path, optional: true)) }
+        }
+        for pattern in deny where literalPath(pattern) == nil && pattern.anchor == .root {
+            let place = rules.deny.first { $0.value == pattern }?.location
+            throw .invalid([
+                Diagnostic(
+                    location: place, message: "\(pattern.text): a pattern from / cannot be masked",
+                    remedy: "name a path without wildcards, or a pattern in the workspace")
+            ])
+        }
+        assurance.give(.sockets)
+        if !deny.isEmpty { assurance.give(.deny) }
+        if !protect.isEmpty { assurance.give(.protect) }
+        let isWritable = grants.contains { $0.writable }
+        if isWritable, !(deny.isEmpty && protect.isEmpty) {
+            assurance.lack(
+                .denyCreate, "a workspace that is written directly cannot refuse new names",
+                remedy: "make the workspace read-only")
+        } else if !(deny.isEmpty && protect.isEmpty) {
+            assurance.give(.denyCreate)
+        }
+    }
+
+    // MARK: - The second wall and the summary
+
+    private mutating func addLandlock() {
+        guard machine.landlockABI > 0 else {
+            let reason = machine.landlockObstacle.map { "the kernel says \($0)" } ?? "the kernel has none"
+            assurance.lack(.landlock, reason, remedy: "add landlock to the kernel's lsm= list (Linux 5.13 or later)")
+            if restrictsExecution {
+                assurance.lack(.exec, "it rests on Landlock; " + reason, remedy: "as for landlock")
+            }
+            return
+        }
+        add(
+            .spawner,
+            .landlock(abi: machine.landlockABI, scoped: machine.landlockABI >= 6, rules: landlockRules))
+        assurance.give(.landlock)
+        if restrictsExecution { assurance.give(.exec) }
+    }
+
+    private mutating func giveWhatStepsGive() {
+        assurance.give(
+            .userNamespace, .mountNamespace, .pidNamespace, .ipcNamespace, .utsNamespace, .cgroupNamespace,
+            .timeNamespace, .root, .proc, .capabilities, .noNewPrivileges, .seccomp, .keyring, .disk, .output, .treeKill)
+        // Without scopes the pid and network namespaces keep signals and abstract sockets inside; with the
+        // host's network and no scopes, unix sockets are refused altogether.
+        assurance.give(.landlockScope)
+        if policy.resources.wall != nil { assurance.give(.wall) }
+        if isOpenNetwork {
+            assurance.note("network: THE HOST'S NETWORK IS OPEN to this command, as the policy says")
+        } else {
+            assurance.give(.networkNamespace)
+        }
+    }
+}

@@ -1,0 +1,113 @@
+// Tool chains outside /usr (cargo, nvm, pyenv, /opt) and private caches.
+internal import Linux
+internal import PolicyModel
+
+struct ToolchainPlan {
+    /// Directories of the host to mount read-only at their own paths.
+    var roots: [String] = []
+    /// Entries for PATH, in the caller's order.
+    var path: [String] = []
+    /// Variables that the tools need since HOME is another one.
+    var variables: [(name: String, value: String)] = []
+
+    /// Where a tool chain ends: the directory of its own that holds all of it. What lies beside may be a
+    /// secret (`~/.cargo/credentials.toml`), so cargo contributes its `bin` alone.
+    private static let wholeRoots = [".pyenv", ".nvm", ".rbenv", ".nodenv", ".volta", ".sdkman", ".asdf", ".swiftly"]
+
+    init(_ toolchains: Toolchains, callerEnvironment: [(name: String, value: String)], workspace: String) {
+        switch toolchains {
+        case .none: return
+        case .paths(let paths):
+            roots = paths.compactMap { try? resolvedPath($0) }
+            path = roots.flatMap { root in
+                let bin = root + "/bin"
+                return (try? status(at: bin, follow: true))?.isDirectory == true ? [bin] : [root]
+            }
+        case .auto: findAll(callerEnvironment, workspace: workspace)
+        }
+    }
+
+    private mutating func findAll(_ environment: [(name: String, value: String)], workspace: String) {
+        let value = environment.first { $0.name == "PATH" }?.value ?? ""
+        let home = environment.first { $0.name == "HOME" }?.value ?? ""
+        for entry in value.split(separator: ":").map(String.init) {
+            guard entry.hasPrefix("/"), !Self.isSystem(entry), !Self.isInside(entry, workspace),
+                let resolved = try? resolvedPath(entry), !Self.isSystem(resolved),
+                (try? status(at: resolved))?.isDirectory == true
+            else { continue }
+            let root = Self.root(of: resolved)
+            // A PATH that names the home itself, or a parent of the workspace, is no tool chain.
+            guard root != home, root != "/", !Self.isInside(workspace, root) else { continue }
+            if !roots.contains(root) { roots.append(root) }
+            path.append(resolved)
+            if resolved.hasSuffix("/.cargo/bin") {
+                let rustup = String(resolved.dropLast("/.cargo/bin".count)) + "/.rustup"
+                if (try? status(at: rustup))?.isDirectory == true {
+                    roots.append(rustup)
+                    variables.append(("RUSTUP_HOME", rustup))
+                }
+            }
+            if root.hasSuffix("/.pyenv") { variables.append(("PYENV_ROOT", root)) }
+        }
+    }
+
+    private static func root(of path: String) -> String {
+        let components = path.split(separator: "/")
+        for (index, component) in components.enumerated() where wholeRoots.contains(String(component)) {
+            return "/" + components[...index].joined(separator: "/")
+        }
+        if components.first == "opt", components.count > 1 { return "/opt/" + components[1] }
+        return path
+    }
+
+    private static func isSystem(_ path: String) -> Bool {
+        ["/usr", "/bin", "/sbin", "/lib", "/proc", "/sys", "/dev", "/run", "/tmp", "/var/tmp"].contains {
+            isInside(path, $0)
+        }
+    }
+
+    static func isInside(_ path: String, _ directory: String) -> Bool {
+        path == directory || path.hasPrefix(directory == "/" ? "/" : directory + "/")
+    }
+}
+
+/// Private caches of package managers: directories of the host, one set for each project.
+struct CachePlan {
+    /// `(directory of the host, where it appears)`.
+    var mounts: [(source: String, path: String)] = []
+    var variables: [(name: String, value: String)] = []
+
+    init(_ kinds: [CacheKind], workspace: String, user: UInt32, callerEnvironment: [(name: String, value: String)]) {
+        if kinds.isEmpty { return }
+        func caller(_ name: String) -> String? { callerEnvironment.first { $0.name == name }?.value }
+        let base =
+            user == 0
+            ? "/var/cache/cordon" : (caller("XDG_CACHE_HOME") ?? (caller("HOME") ?? "/tmp") + "/.cache") + "/cordon"
+        let project = base + "/projects/" + Self.name(of: workspace)
+        for kind in kinds {
+            let path = Surroundings.home + "/.cache/" + kind.rawValue
+            mounts.append((project + "/" + kind.rawValue, path))
+            switch kind {
+            case .cargo: variables.append(("CARGO_HOME", path))
+            case .npm: variables.append(("npm_config_cache", path))
+            case .pip: variables.append(("PIP_CACHE_DIR", path))
+            case .go:
+                variables.append(("GOMODCACHE", path + "/mod"))
+                variables.append(("GOCACHE", path + "/build"))
+            }
+        }
+    }
+
+    /// A file name that no other workspace's path gives: slashes become dashes, dashes are doubled.
+    private static func name(of path: String) -> String {
+        var name = ""
+        for character in path.dropFirst() {
+            switch character {
+            case "-": name += "--"
+            case "/": name += "-"
+            default: name.append(character)
+            }
+        }
+        return name
+    }
+}

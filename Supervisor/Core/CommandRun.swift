@@ -1,0 +1,364 @@
+// One command in a jail of its own, from start to report.
+//
+// A single loop watches everything: jail-init, the spawner, both outputs, the input, signals and the clock.
+// It owns the jail: when the loop is left, for whatever reason, the jail is dead.
+internal import JailPlan
+public import JailPlanner
+internal import Linux
+
+/// What to run, and within which limits.
+public struct RunRequest: Sendable {
+    /// The command and its arguments.
+    public var arguments: [String]
+    /// Milliseconds on the wall clock.
+    public var wallLimit: UInt64?
+    /// Milliseconds of processor time of the whole tree.
+    public var cpuLimit: UInt64?
+    /// Bytes kept of each captured stream.
+    public var outputLimit: UInt64
+    /// Whether output beyond the limit, captured or not, ends the run.
+    public var killsOnOutput: Bool
+    /// Whether output is kept for the report instead of being passed on to descriptors 1 and 2.
+    public var captures: Bool
+    /// Whether descriptor 0 is passed on; otherwise the command's input is empty.
+    public var readsInput: Bool
+    /// Signals that this process receives and passes on.
+    public var forwardsSignals: Bool
+
+    /// A run without limits that passes everything on.
+    public init(arguments: [String]) {
+        self.arguments = arguments
+        outputLimit = 2 << 20
+        killsOnOutput = false
+        captures = false
+        readsInput = true
+        forwardsSignals = true
+    }
+}
+
+/// Runs a command in a jail made for it alone.
+public func run(
+    _ request: RunRequest, in prepared: PreparedJail, filters: FilterStore, supervisor: Supervisor
+) -> Outcome {
+    let guarantees = GuaranteeNames(
+        enforced: prepared.guarantees.enforced, degraded: prepared.guarantees.degraded, notes: prepared.guarantees.notes)
+    do throws(LaunchFailure) {
+        let programs = try filters.programs(for: prepared.filters)
+        for directory in prepared.cacheDirectories { try makeCacheDirectory(directory) }
+        var run = try CommandRun(request, prepared, programs, supervisor, guarantees)
+        try run.loop()
+        return run.finish()
+    } catch {
+        var outcome = Outcome(reason: .error, guarantees: guarantees)
+        outcome.failure = error
+        return outcome
+    }
+}
+
+private func makeCacheDirectory(_ path: String) throws(LaunchFailure) {
+    var made = ""
+    for component in path.split(separator: "/") {
+        made += "/" + component
+        try step("cache", made) { () throws(Errno) in
+            do throws(Errno) { try makeDirectory(made, mode: 0o700) } catch {
+                guard error == .exists else { throw error }
+            }
+        }
+    }
+}
+
+private struct CommandRun: ~Copyable {
+    private enum Token: UInt64 {
+        case control, spawner, output, errors, input, inputPipe, signals, standardOutput, standardError
+    }
+
+    private let request: RunRequest
+    private let poller: Poller
+    private let jail: Jail
+    private var output: OutputStream
+    private var errors: OutputStream
+    private var input: InputStream
+    private var signals: SignalSource?
+    private var outcome: Outcome
+    private let clock: RunClock
+    private var mainPid: Int32?
+    /// Deaths that were reported before the pid of the command was.
+    private var earlyDeaths: [Int32: Int32] = [:]
+    private var isOver = false
+    private var reapedCpuMicroseconds: UInt64 = 0
+    private var interruption: Interruption?
+    private var startedAt: UInt64?
+
+    private struct Interruption {
+        var signal: Int32
+        var deadline: UInt64
+    }
+
+    /// After a signal that asks to end, a command has this long to do so.
+    private static let grace: UInt64 = 2_000_000_000
+
+    init(
+        _ request: RunRequest, _ prepared: PreparedJail, _ programs: [[UInt8]], _ supervisor: Supervisor,
+        _ guarantees: GuaranteeNames
+    ) throws(LaunchFailure) {
+        self.request = request
+        outcome = Outcome(reason: .error, guarantees: guarantees)
+        clock = RunClock(wall: request.wallLimit, cpu: request.cpuLimit)
+        poller = try step("epoll") { () throws(Errno) in try Poller() }
+        signals = try Self.watchSignals(request.forwardsSignals)
+
+        var outputPipe = try step("pipe") { () throws(Errno) in try makePipe() }
+        var errorPipe = try step("pipe") { () throws(Errno) in try makePipe() }
+        var inputPipe = try step("pipe") { () throws(Errno) in try makePipe() }
+        output = OutputStream(
+            source: try step("pipe") { () throws(Errno) in try outputPipe.takeReading() },
+            target: request.captures ? nil : 1, limit: request.outputLimit, masked: prepared.maskedValues)
+        errors = OutputStream(
+            source: try step("pipe") { () throws(Errno) in try errorPipe.takeReading() },
+            target: request.captures ? nil : 2, limit: request.outputLimit, masked: prepared.maskedValues)
+        input = InputStream(
+            target: try step("pipe") { () throws(Errno) in try inputPipe.takeWriting() }, isOpen: request.readsInput)
+
+        jail = try Jail.start(prepared.plan, filters: programs, supervisor: supervisor)
+        let command = CommandRequest(
+            candidates: Self.candidates(request.arguments.first ?? "", in: prepared.searchPath),
+            arguments: request.arguments, environment: prepared.environment.map { $0.name + "=" + $0.value },
+            directory: prepared.directory)
+        let theirInput = try step("pipe") { () throws(Errno) in try inputPipe.takeReading() }
+        let theirOutput = try step("pipe") { () throws(Errno) in try outputPipe.takeWriting() }
+        let theirErrors = try step("pipe") { () throws(Errno) in try errorPipe.takeWriting() }
+        // The order waits on the socket until the spawner is ready for it.
+        try jail.order(command, descriptors: (theirInput.raw, theirOutput.raw, theirErrors.raw))
+    }
+
+    private static func watchSignals(_ wanted: Bool) throws(LaunchFailure) -> SignalSource? {
+        guard wanted else { return nil }
+        return try step("signals") { () throws(Errno) in
+            try SignalSource([
+                Signal.hangUp, Signal.interrupt, Signal.quit, Signal.terminate, Signal.user1, Signal.user2,
+            ])
+        }
+    }
+
+    /// As execvp(3): a name with a slash is a path, another one is looked for.
+    private static func candidates(_ name: String, in path: [String]) -> [String] {
+        if name.isEmpty { return [] }
+        return name.utf8.contains(UInt8(ascii: "/")) ? [name] : path.map { $0 + "/" + name }
+    }
+
+    // MARK: - The loop
+
+    mutating func loop() throws(LaunchFailure) {
+        try watch(jail.control.raw, .readable, .control)
+        try watch(jail.spawner.raw, .readable, .spawner)
+        try output.watch(poller, token: Token.output.rawValue)
+        try errors.watch(poller, token: Token.errors.rawValue)
+        try input.watch(poller, source: Token.input.rawValue, target: Token.inputPipe.rawValue)
+        if let raw = signals.read({ $0.descriptor.raw }) { try watch(raw, .readable, .signals) }
+
+        while !(isOver && output.isDone && errors.isDone) {
+            let timeout = isOver ? nil : try nextTimeout()
+            let events = try step("epoll") { () throws(Errno) in try poller.wait(milliseconds: timeout) }
+            for event in events {
+                guard let token = Token(rawValue: event.token) else { continue }
+                switch token {
+                case .control: try readControl()
+                case .spawner: try readSpawner()
+                case .output, .standardOutput: try output.advance(poller, Token.output.rawValue, Token.standardOutput.rawValue)
+                case .errors, .standardError: try errors.advance(poller, Token.errors.rawValue, Token.standardError.rawValue)
+                case .input, .inputPipe: input.advance(poller, Token.input.rawValue, Token.inputPipe.rawValue)
+                case .signals: try readSignals()
+                }
+            }
+            if !isOver { try enforce() }
+        }
+    }
+
+    private func watch(_ descriptor: Int32, _ events: Events, _ token: Token) throws(LaunchFailure) {
+        try step("epoll") { () throws(Errno) in try poller.add(descriptor, events, token: token.rawValue) }
+    }
+
+    private mutating func readControl() throws(LaunchFailure) {
+        if isOver { return try step("epoll") { () throws(Errno) in try poller.remove(jail.control.raw) } }
+        let bytes = try step("jail-init") { () throws(Errno) in try receive(on: jail.control.raw, capacity: 65536).bytes }
+        if bytes.isEmpty {
+            throw LaunchFailure(
+                step: "jail-init", remedy: "PID 1 of the jail ended unexpectedly; the host may be out of memory")
+        }
+        try handle(try step("jail-init") { () throws(Errno) in try JailReport(bytes) })
+    }
+
+    private mutating func readSpawner() throws(LaunchFailure) {
+        if isOver { return try step("epoll") { () throws(Errno) in try poller.remove(jail.spawner.raw) } }
+        let (bytes, sender) = try step("spawner") { () throws(Errno) in
+            let message = try receive(on: jail.spawner.raw, capacity: 65536)
+            return (message.bytes, message.sender)
+        }
+        // The spawner's death is reported by jail-init, with its status.
+        if bytes.isEmpty { return try step("epoll") { () throws(Errno) in try poller.remove(jail.spawner.raw) } }
+        let report = try step("spawner") { () throws(Errno) in try JailReport(bytes) }
+        if report == .hello { return try jail.place(spawner: sender) }
+        try handle(report)
+    }
+
+    private mutating func handle(_ report: JailReport) throws(LaunchFailure) {
+        switch report {
+        case .hello: break
+        case .ready(let times):
+            let steps = jail.plan.steps
+            outcome.times += times.compactMap { time in
+                steps.indices.contains(time.index)
+                    ? Jail.NamedTime(step: steps[time.index].action.summary, nanoseconds: time.nanoseconds) : nil
+            }
+        case .failed(let index, let object, let errno):
+            let steps = jail.plan.steps
+            let name = steps.indices.contains(index) ? steps[index].action.name : "set-up"
+            throw LaunchFailure(step: name, object: object, errno: errno)
+        case .notStarted(let step, let errno):
+            throw LaunchFailure(
+                step: step, object: request.arguments.first ?? "", errno: errno, remedy: Self.remedy(step: step, errno))
+        case .started(let pid):
+            mainPid = pid
+            startedAt = monotonicNanoseconds()
+            outcome.times.append(Jail.NamedTime(step: "started", nanoseconds: monotonicNanoseconds()))
+            if let status = earlyDeaths[pid] { end(status) }
+        case .exited(let pid, let status, let cpu):
+            reapedCpuMicroseconds += cpu
+            if pid == mainPid {
+                end(status)
+            } else if mainPid == nil {
+                earlyDeaths[pid] = status
+                // The spawner is the first process that PID 1 made.
+                if pid == 2 { throw LaunchFailure(step: "spawner", remedy: "it ended before the command was started") }
+            }
+        }
+    }
+
+    private static func remedy(step: String, _ errno: Errno) -> String? {
+        switch (step, errno) {
+        case ("execve", .noEntry): "no such program in the jail: check the name, PATH, and the policy's [fs] read"
+        case ("execve", .accessDenied): "it is not executable there: check its mode and the policy's [fs] exec"
+        case ("execve", .tooBig): "the arguments and the environment are longer than the kernel allows"
+        case ("execve", .notExecutable): "it is neither a program of this machine nor a script with a #! line"
+        case ("directory", _): "the working directory cannot be entered in the jail: check the policy's [fs] read"
+        default: nil
+        }
+    }
+
+    private mutating func end(_ waitStatus: Int32) {
+        switch ExitStatus(waitStatus: waitStatus) {
+        case .exited(let code):
+            outcome.reason = .exited
+            outcome.exitCode = code
+        case .signaled(let number):
+            outcome.reason = .signaled
+            outcome.signal = number
+        case nil: outcome.reason = .error
+        }
+        stop()
+    }
+
+    /// The jail is over: whatever is left of it dies now, and the pipes end.
+    private mutating func stop() {
+        isOver = true
+        outcome.durationMilliseconds = ((startedAt.map { monotonicNanoseconds() - $0 } ?? 0) + 500_000) / 1_000_000
+        input.close()
+        jail.end()
+    }
+
+    // MARK: - Signals and limits
+
+    private mutating func readSignals() throws(LaunchFailure) {
+        while let number = signals.read({ (try? $0.next()) ?? nil }) ?? nil {
+            if isOver { continue }
+            let asksToEnd = [Signal.hangUp, Signal.interrupt, Signal.quit, Signal.terminate].contains(number)
+            guard let pid = mainPid, interruption == nil || !asksToEnd else {
+                if asksToEnd { stopAfterSignal(interruption?.signal ?? number) }
+                continue
+            }
+            if asksToEnd { interruption = Interruption(signal: number, deadline: monotonicNanoseconds() + Self.grace) }
+            try step("signal") { () throws(Errno) in try jail.signal(number, to: pid) }
+        }
+    }
+
+    private mutating func stopAfterSignal(_ number: Int32) {
+        outcome.reason = .signaled
+        outcome.signal = number
+        stop()
+    }
+
+    private func nextTimeout() throws(LaunchFailure) -> Int? {
+        var candidates: [UInt64] = []
+        let now = monotonicNanoseconds()
+        if let next = clock.nextCheck(startedAt: startedAt, now: now, cpu: cpuMicroseconds()) { candidates.append(next) }
+        if let interruption { candidates.append(interruption.deadline) }
+        guard let next = candidates.min() else { return nil }
+        return next <= now ? 0 : Int((next - now + 999_999) / 1_000_000)
+    }
+
+    private func cpuMicroseconds() -> UInt64? {
+        request.cpuLimit == nil ? nil : jail.cgroups.read { $0.cpuMicroseconds() } ?? nil
+    }
+
+    private mutating func enforce() throws(LaunchFailure) {
+        let now = monotonicNanoseconds()
+        if let interruption, now >= interruption.deadline { return stopAfterSignal(interruption.signal) }
+        if clock.wallIsOver(now: now) { return stop(for: .timeout) }
+        if clock.cpuIsOver(cpuMicroseconds()) { return stop(for: .cpuTimeout) }
+        if request.killsOnOutput, output.total + errors.total > request.outputLimit { return stop(for: .outputLimit) }
+    }
+
+    private mutating func stop(for reason: EndReason) {
+        outcome.reason = reason
+        stop()
+    }
+
+    // MARK: - The result
+
+    consuming func finish() -> Outcome {
+        outcome.usage = jail.cgroups.read { $0.usage() } ?? CgroupUsage()
+        if outcome.usage.cpuMicroseconds == nil { outcome.usage.cpuMicroseconds = reapedCpuMicroseconds }
+        if outcome.usage.oomKills ?? 0 > 0, outcome.reason == .signaled || (outcome.exitCode ?? 0) != 0 {
+            outcome.reason = .oom
+        }
+        outcome.output.bytes = output.capture.bytes
+        outcome.output.isTruncated = output.capture.isTruncated
+        outcome.errors.bytes = errors.capture.bytes
+        outcome.errors.isTruncated = errors.capture.isTruncated
+        outcome.times = (jail.times + outcome.times).sorted { $0.nanoseconds < $1.nanoseconds }
+        return outcome
+    }
+}
+
+/// The two clocks of a run.
+private struct RunClock {
+    private let wallDeadline: UInt64?
+    private let cpuLimitMicroseconds: UInt64?
+    private let processors: UInt64
+
+    init(wall: UInt64?, cpu: UInt64?) {
+        let now = monotonicNanoseconds()
+        wallDeadline = wall.map { now.addingReportingOverflow($0.multipliedReportingOverflow(by: 1_000_000).partialValue).partialValue }
+        cpuLimitMicroseconds = cpu.map { $0 * 1000 }
+        processors = UInt64(max(1, processorCount()))
+    }
+
+    func wallIsOver(now: UInt64) -> Bool { wallDeadline.map { now >= $0 } ?? false }
+
+    func cpuIsOver(_ used: UInt64?) -> Bool {
+        guard let limit = cpuLimitMicroseconds, let used else { return false }
+        return used >= limit
+    }
+
+    /// When a limit could be reached at the earliest: with every processor busy, what is left of the
+    /// processor time lasts this long. The kernel has no notification for it, so this is when to look again.
+    func nextCheck(startedAt: UInt64?, now: UInt64, cpu: UInt64?) -> UInt64? {
+        var next = wallDeadline
+        if let limit = cpuLimitMicroseconds, startedAt != nil {
+            let left = limit > (cpu ?? 0) ? limit - (cpu ?? 0) : 0
+            let check = now + max(left * 1000 / processors, 1_000_000)
+            next = min(next ?? check, check)
+        }
+        return next
+    }
+}

@@ -1,0 +1,120 @@
+// Compiled seccomp programs, kept between runs: compiling takes longer than starting a jail.
+public import JailFilters
+internal import Linux
+
+/// Programs by fingerprint: in memory, on disk, else compiled.
+///
+/// The directory belongs to this user alone, or it is not used: whoever can write a filter can weaken it.
+public struct FilterStore: Sendable {
+    private let directory: String?
+
+    /// - Parameter directory: where programs are kept; nil: nowhere.
+    public init(directory: String?) { self.directory = directory }
+
+    /// The place for this user.
+    public static func standard(home: String?, cacheHome: String?) -> FilterStore {
+        if effectiveUser == 0 { return FilterStore(directory: "/var/cache/cordon/filters") }
+        guard let base = cacheHome ?? home.map({ $0 + "/.cache" }) else { return FilterStore(directory: nil) }
+        return FilterStore(directory: base + "/cordon/filters")
+    }
+
+    /// The two programs for a request, in load order.
+    public func programs(for request: FilterRequest) throws(LaunchFailure) -> [[UInt8]] {
+        let name = filterFingerprint(request)
+        if let stored = load(name) { return stored }
+        do throws(FilterError) {
+            let compiled = try compileFilters(request)
+            store(compiled, as: name)
+            return [compiled.arguments, compiled.calls]
+        } catch {
+            throw LaunchFailure(
+                step: "filters", object: error.object, errno: Errno(rawValue: error.errno),
+                remedy: "libseccomp refused: \(error)")
+        }
+    }
+
+    /// The directory, opened, if it is this user's own and nobody else may write it.
+    private func trusted(create: Bool) -> Descriptor? {
+        guard let directory else { return nil }
+        if create {
+            var path = ""
+            for component in directory.split(separator: "/") {
+                path += "/" + component
+                try? makeDirectory(path, mode: 0o700)
+            }
+        }
+        guard let opened = try? open(directory, [.readOnly, .directory, .noFollow]),
+            let status = try? status(of: opened.raw), status.user == effectiveUser, status.mode & 0o022 == 0
+        else { return nil }
+        return opened
+    }
+
+    private func load(_ name: String) -> [[UInt8]]? {
+        guard let directory = trusted(create: false),
+            let file = try? open(name, [.readOnly, .noFollow], beneath: directory.raw, resolve: [.beneath, .noSymlinks]),
+            let status = try? status(of: file.raw), status.user == effectiveUser, status.mode & 0o022 == 0,
+            let bytes = try? file.readAll(limit: 1 << 20)
+        else { return nil }
+        return Self.unpack(bytes)
+    }
+
+    private func store(_ programs: FilterPrograms, as name: String) {
+        guard let directory = trusted(create: true) else { return }
+        let temporary = name + "." + String(processID)
+        guard
+            let file = try? open(
+                temporary, [.writeOnly, .create, .exclusive], mode: 0o600, beneath: directory.raw,
+                resolve: [.beneath, .noSymlinks])
+        else { return }
+        // A full disk leaves no half program behind: only a complete file gets the name.
+        do throws(Errno) {
+            try file.writeAll(Self.pack([programs.arguments, programs.calls]))
+            try rename(temporary, to: name, in: directory.raw)
+        } catch {
+            try? unlink(temporary, in: directory.raw)
+        }
+    }
+
+    private static let magic = Array("cordon-filters-1".utf8)
+
+    private static func pack(_ programs: [[UInt8]]) -> [UInt8] {
+        var bytes = magic
+        var sum = Checksum()
+        for program in programs {
+            let length = UInt32(program.count)
+            for shift in [0, 8, 16, 24] as [UInt32] { bytes.append(UInt8(truncatingIfNeeded: length >> shift)) }
+            bytes += program
+        }
+        sum.add(bytes)
+        for shift in stride(from: UInt64(0), to: 64, by: 8) { bytes.append(UInt8(truncatingIfNeeded: sum.value >> shift)) }
+        return bytes
+    }
+
+    /// nil for anything but a complete, undamaged file: it is compiled anew.
+    private static func unpack(_ bytes: [UInt8]) -> [[UInt8]]? {
+        guard bytes.count > magic.count + 8, bytes.starts(with: magic) else { return nil }
+        var sum = Checksum()
+        sum.add(Array(bytes.dropLast(8)))
+        let stored = bytes.suffix(8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        guard stored == sum.value else { return nil }
+        var programs: [[UInt8]] = []
+        var rest = bytes.dropFirst(magic.count).dropLast(8)
+        while !rest.isEmpty {
+            guard rest.count >= 4 else { return nil }
+            let length = Int(rest.prefix(4).reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) })
+            rest = rest.dropFirst(4)
+            guard rest.count >= length, length > 0, length % 8 == 0 else { return nil }
+            programs.append(Array(rest.prefix(length)))
+            rest = rest.dropFirst(length)
+        }
+        return programs.count == 2 ? programs : nil
+    }
+}
+
+/// FNV-1a over 64 bits: tells damage, not malice, which the directory's owner keeps out.
+private struct Checksum {
+    private(set) var value: UInt64 = 0xcbf2_9ce4_8422_2325
+    mutating func add(_ bytes: [UInt8]) {
+        for byte in bytes { value = (value ^ UInt64(byte)) &* 0x100_0000_01b3 }
+    }
+}

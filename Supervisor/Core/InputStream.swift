@@ -1,0 +1,72 @@
+// The caller's input on its way into a jail.
+internal import Linux
+
+/// Descriptor 0, passed on through a pipe: the command never holds a descriptor of the host.
+struct InputStream: ~Copyable {
+    private var target: Descriptor?
+    private var buffer = [UInt8](repeating: 0, count: 65536)
+    private var pending: ArraySlice<UInt8> = []
+    private var sourceIsOpen: Bool
+    /// Regular files are always ready and cannot be watched.
+    private var sourceIsWatchable = true
+    private static let source: Int32 = 0
+
+    init(target: consuming Descriptor, isOpen: Bool) {
+        try? target.setNonBlocking(true)
+        self.target = consume target
+        sourceIsOpen = isOpen
+    }
+
+    /// Starts watching.
+    mutating func watch(_ poller: borrowing Poller, source: UInt64, target: UInt64) throws(LaunchFailure) {
+        guard sourceIsOpen else { return close() }
+        do throws(Errno) { try poller.add(Self.source, .readable, token: source) } catch {
+            sourceIsWatchable = false
+            // EPERM: always ready. Anything else (a closed descriptor 0): there is no input.
+            if error != .notPermitted { return close() }
+            if let raw = self.target.read({ $0.raw }) {
+                try step("epoll") { () throws(Errno) in try poller.add(raw, .writable, token: target) }
+            }
+        }
+    }
+
+    /// Moves what can be moved without waiting.
+    mutating func advance(_ poller: borrowing Poller, _ source: UInt64, _ targetToken: UInt64) {
+        guard let raw = target.read({ $0.raw }) else { return }
+        if pending.isEmpty {
+            guard sourceIsOpen else { return close() }
+            let count = (try? read(Self.source, into: &buffer)) ?? 0
+            if count == 0 { return end(poller) }
+            pending = buffer[..<count]
+        }
+        do throws(Errno) {
+            let count = try write(raw, pending)
+            pending = pending.dropFirst(count)
+        } catch {
+            // The command closed its input: there is nobody to read for.
+            if error != .again { return end(poller) }
+        }
+        guard sourceIsWatchable else { return }
+        if pending.isEmpty {
+            try? poller.remove(raw)
+            try? poller.modify(Self.source, .readable, token: source)
+        } else {
+            try? poller.modify(Self.source, [], token: source)
+            do throws(Errno) { try poller.add(raw, .writable, token: targetToken) } catch {
+                try? poller.modify(raw, .writable, token: targetToken)
+            }
+        }
+    }
+
+    private mutating func end(_ poller: borrowing Poller) {
+        if sourceIsWatchable { try? poller.remove(Self.source) }
+        close()
+    }
+
+    /// The command sees end-of-file.
+    mutating func close() {
+        sourceIsOpen = false
+        pending = []
+        _ = target.take()
+    }
+}
