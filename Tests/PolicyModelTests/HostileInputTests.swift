@@ -12,27 +12,45 @@ import Testing
         }
     }
 
+    /// Broken TOML, where the parser noticed, and what it says; a struct so that a log does not show all of it.
+    struct Broken: Sendable, CustomTestStringConvertible {
+        let text: String
+        let line: Int
+        let column: Int
+        let says: String
+
+        init(_ text: String, _ line: Int, _ column: Int, _ says: String) {
+            (self.text, self.line, self.column, self.says) = (text, line, column, says)
+        }
+
+        var testDescription: String { String(text.prefix(40)).debugDescription }
+    }
+
     @Test(arguments: [
-        ("a = 1\na = 2", 2, 5, "cannot redefine"),
-        ("[fs]\n[fs]", 2, 1, "cannot redefine"),
-        ("a = 99999999999999999999", 1, 25, "not representable in 64 bits"),
-        ("a = 1e99999", 1, 12, "could not be interpreted"),
-        ("a = \"", 1, 6, "end-of-file"),
-        ("a = '''", 1, 8, "end-of-file"),
-        ("a", 1, 2, "end-of-file"),
-        ("\0", 1, 1, "expected keys"),
-        ("a = [}", 1, 6, "could not determine value type"), ("a = [ #\n}", 2, 1, "could not determine value type"),
-        ("a = \"\\ud800\"", 1, 12, ""),
-        ("a = \(String(repeating: "[", count: 10_000))", 1, 69, "nested value depth"),
-        ("a = \(String(repeating: "[", count: 10_000))\(String(repeating: "]", count: 10_000))", 1, 69, "nested value"),
-        ("a = \(String(repeating: "{a=", count: 10_000))", 1, 197, "nested value depth"),
-        ("a\(String(repeating: ".a", count: 100_000)) = 1", 1, 32, "a key has more than 16 parts"),
-        ("[a\(String(repeating: " . 'a.b'", count: 100_000))]", 1, 124, "a key has more than 16 parts"),
+        Broken("a = 1\na = 2", 2, 5, "cannot redefine"),
+        Broken("[fs]\n[fs]", 2, 1, "cannot redefine"),
+        Broken("a = 99999999999999999999", 1, 25, "not representable in 64 bits"),
+        Broken("a = 1e99999", 1, 12, "could not be interpreted"),
+        Broken("a = \"", 1, 6, "end-of-file"),
+        Broken("a = '''", 1, 8, "end-of-file"),
+        Broken("a", 1, 2, "end-of-file"),
+        Broken("\0", 1, 1, "expected keys"),
+        Broken("a = [}", 1, 6, "could not determine value type"),
+        Broken("a = [ #\n}", 2, 1, "could not determine value type"),
+        Broken("a = \"\\ud800\"", 1, 12, ""),
+        Broken("a = \(String(repeating: "[", count: 10_000))", 1, 69, "nested value depth"),
+        Broken(
+            "a = \(String(repeating: "[", count: 10_000))\(String(repeating: "]", count: 10_000))", 1, 69,
+            "nested value"),
+        Broken("a = \(String(repeating: "{a=", count: 10_000))", 1, 197, "nested value depth"),
+        Broken("a\(String(repeating: ".a", count: 100_000)) = 1", 1, 32, "a key has more than 16 parts"),
+        Broken("[a\(String(repeating: " . 'a.b'", count: 100_000))]", 1, 124, "a key has more than 16 parts"),
     ])
-    func brokenTOMLIsAnErrorWithItsPlace(_ text: String, line: Int, column: Int, says: String) {
-        let found = first(Array(text.utf8))
-        #expect(found?.location == SourceLocation(file: "main.toml", line: line, column: column), "\(found as Any)")
-        #expect(found?.message.contains(says) == true, "\(found as Any)")
+    func brokenTOMLIsAnErrorWithItsPlace(_ broken: Broken) {
+        let found = first(Array(broken.text.utf8))
+        let place = SourceLocation(file: "main.toml", line: broken.line, column: broken.column)
+        #expect(found?.location == place, "\(found as Any)")
+        #expect(found?.message.contains(broken.says) == true, "\(found as Any)")
     }
 
     @Test func invalidUTF8IsAnErrorWithItsPlace() {
@@ -45,6 +63,22 @@ import Testing
         let large = Array("version = 1\n".utf8) + Array(repeating: UInt8(ascii: "#"), count: (1 << 20) - 12)
         #expect(first(large) == nil)
         #expect(first(large + [0x23])?.message.contains("larger than 1 MB") == true)
+    }
+
+    @Test func muchOfAKindTakesNoQuadraticTime() {
+        let names = (0..<120_000).map { "\"\($0)\"" }.joined(separator: ",")
+        let bodies = [
+            "[fs]\nread = [\(names)]",
+            "[env]\nmask = [\(names)]",
+            "[env.set]\n" + (0..<90_000).map { "A\($0)=''" }.joined(separator: "\n"),
+            (0..<120_000).map { "a\($0)=1" }.joined(separator: "\n"),
+            "[fs]\nread = [" + String(repeating: "1,", count: 400_000) + "]",
+        ]
+        for body in bodies {
+            var count = 0
+            let time = ContinuousClock().measure { count = diagnostics("version = 1\n" + body).count }
+            #expect(time < .seconds(30) && count <= 1000)
+        }
     }
 
     @Test func keysThatAreEqualOnlyToUnicodeAreTwo() {

@@ -15,7 +15,7 @@ import Testing
         ("a*b*c", "aXbXbXc", true), ("a*b*c", "aXbXbX", false), ("É", "É", true),
     ])
     func matches(_ pattern: String, _ path: String, expected: Bool) throws {
-        #expect(try PathPattern(pattern).matches(relativePath: path.split(separator: "/")) == expected)
+        #expect(try PathPattern(pattern).matches(relativePath: PathPattern.components(of: path)) == expected)
     }
 
     @Test func namesAreComparedAsTheKernelDoes() throws {
@@ -28,6 +28,7 @@ import Testing
         #expect(policy.fileSystem.deny.count == 2)
         // A slash with a combining mark after it is a slash.
         #expect(try PathPattern("a/\u{338}b").components.count == 2)
+        #expect(PathPattern.components(of: "/a/\u{338}b//c/").map { Array($0.utf8).count } == [1, 3, 1])
     }
 
     @Test func namesNeedNotBeUTF8() throws {
@@ -46,6 +47,7 @@ import Testing
             pattern.covers(relativePath: ["usr", "lib64"]) && pattern.covers(relativePath: ["usr", "lib", "a", "b"]))
         #expect(!pattern.covers(relativePath: ["usr"]) && !pattern.covers(relativePath: ["usr", "bin", "lib"]))
         #expect(try PathPattern("${workspace}").covers(relativePath: ["a"]))
+        #expect(try PathPattern("a").covers(relativePathBytes: [[0x61], [0xFF]]))
         #expect(try PathPattern("**/a").covers(relativePath: ["x", "a", "y", "z"]))
     }
 

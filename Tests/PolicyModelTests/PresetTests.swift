@@ -54,7 +54,7 @@ import Testing
     ])
     func agentDeniesSecrets(_ path: String) throws {
         let deny = try load([:], from: "preset:agent").fileSystem.deny
-        #expect(deny.contains { $0.value.covers(relativePath: path.split(separator: "/")) })
+        #expect(deny.contains { $0.value.covers(relativePath: PathPattern.components(of: path)) })
     }
 
     @Test(arguments: [
@@ -65,7 +65,7 @@ import Testing
     ])
     func agentLeavesTheRestAlone(_ path: String) throws {
         let deny = try load([:], from: "preset:agent").fileSystem.deny
-        #expect(!deny.contains { $0.value.covers(relativePath: path.split(separator: "/")) })
+        #expect(!deny.contains { $0.value.covers(relativePath: PathPattern.components(of: path)) })
     }
 
     @Test(arguments: [
@@ -74,6 +74,6 @@ import Testing
     ])
     func agentProtectsWhatIsBelievedLater(_ path: String, isProtected: Bool) throws {
         let protect = try load([:], from: "preset:agent").fileSystem.protect
-        #expect(protect.contains { $0.value.covers(relativePath: path.split(separator: "/")) } == isProtected)
+        #expect(protect.contains { $0.value.covers(relativePath: PathPattern.components(of: path)) } == isProtected)
     }
 }

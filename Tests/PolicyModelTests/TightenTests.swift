@@ -39,6 +39,16 @@ import Testing
         #expect(policy == before)
     }
 
+    @Test func aVariableOfThePolicyStays() throws {
+        var policy = try loadBody("[env.set]\nA = \"1\"")
+        try policy.tighten(to: RequestLimits(environment: [("A", "1"), ("B", "2")]))
+        #expect(policy.environment.set == ["A": "1", "B": "2"])
+        let error = #expect(throws: PolicyError.self) {
+            try policy.tighten(to: RequestLimits(environment: [("A", "2")]))
+        }
+        #expect(error?.diagnostics.first?.location == SourceLocation(file: "main.toml", line: 3, column: 5))
+    }
+
     @Test func nothingAtAllIsNoLimit() throws {
         var policy = try policy("wall = \"10s\"")
         let error = #expect(throws: PolicyError.self) {
