@@ -14,6 +14,8 @@ public struct EnvironmentRules: Sendable, Equatable {
     public var pass: [String] = []
     /// Variables that the policy sets; they win over the caller's.
     public var set: [String: String] = [:]
+    /// Where the policy sets them.
+    public var setLocations: [String: SourceLocation] = [:]
     /// Globs of names whose values are replaced wherever output leaves. The variables themselves stay.
     public var mask: [String] = []
 

@@ -69,6 +69,17 @@ public struct PathPattern: Sendable, Hashable, CustomStringConvertible {
         matches(names: path.map(characters(ofName:)), andBelow: false)
     }
 
+    /// As ``covers(relativePath:)``, for names as the kernel gave them, which need not be UTF-8.
+    public func covers(relativePathBytes path: [[UInt8]]) -> Bool {
+        matches(names: path.map(characters(ofName:)), andBelow: true)
+    }
+
+    /// The components of a path, as the kernel divides it. `String.split` takes a slash with a combining mark after it
+    /// for another character, and would see one component where the kernel sees two.
+    public static func components(of path: String) -> [Substring] {
+        path.utf8.split(separator: UInt8(ascii: "/")).map { Substring($0) }
+    }
+
     private func matches(names: [[UInt32]], andBelow: Bool) -> Bool {
         var component = 0
         var at = 0

@@ -58,8 +58,9 @@ public func formatDuration(_ milliseconds: Milliseconds) -> String {
 
 private func splitNumber(_ text: String) -> (digits: Substring.UTF8View, unit: String) {
     let digits = text.utf8.prefix { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
-    // The rest is compared as a String; a unit written with look-alikes is none of ours.
-    return (digits, String(text[digits.endIndex...]))
+    let unit = text.utf8[digits.endIndex...]
+    // To Swift the Kelvin sign equals K, so what is not ASCII is kept from any comparison.
+    return (digits, unit.allSatisfy { $0 < 0x80 } ? String(text[digits.endIndex...]) : "?")
 }
 
 private func scaled(_ digits: Substring.UTF8View, by factor: UInt64, limit: UInt64) -> UInt64? {

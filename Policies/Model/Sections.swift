@@ -116,12 +116,15 @@ extension EnvironmentRules {
                 table.findings.report(error, at: entry.keyLocation)
                 continue
             }
-            let value = variables.read(entry.key) { (node) throws(InvalidValue) in
+            let value = variables.convert(entry, name: variables.name(entry.key)) { (node) throws(InvalidValue) in
                 let text = try string(node)
                 try checkVariableValue(text, of: entry.key)
                 return text
             }
-            if let value { set[entry.key] = value.value }
+            if let value {
+                set[entry.key] = value.value
+                setLocations[entry.key] = value.location
+            }
         }
     }
 }
@@ -152,13 +155,16 @@ extension ResourceLimits {
 
 extension Array {
     /// Adds what is not there yet; a rule keeps the place where it was first written.
-    fileprivate mutating func add<Value: Equatable>(_ others: [Element]?) where Element == Located<Value> {
-        for other in others ?? [] where !contains(where: { $0.value == other.value }) { append(other) }
+    fileprivate mutating func add<Value: Hashable>(_ others: [Element]?) where Element == Located<Value> {
+        var known = Set(map(\.value))
+        for other in others ?? [] where known.insert(other.value).inserted { append(other) }
     }
 }
 
 extension [String] {
     fileprivate mutating func add(_ others: [Located<String>]?) {
-        for other in others ?? [] where !contains(where: { sameBytes($0, other.value) }) { append(other.value) }
+        // As bytes, since globs that are equal only to Unicode are two.
+        var known = Set(map { Array<UInt8>($0.utf8) })
+        for other in others ?? [] where known.insert(Array<UInt8>(other.value.utf8)).inserted { append(other.value) }
     }
 }

@@ -14,9 +14,10 @@ func printable(_ text: String) -> String {
     return result
 }
 
-/// A word for a message: in backquotes, printable, at most 60 characters of it.
+/// A word for a message: in backquotes, printable, at most 60 code points of it.
 func quoted(_ word: String) -> String {
-    let head = String(word.prefix(60))
+    // Scalars, since one character of Swift's can have any number of combining marks.
+    let head = String(String.UnicodeScalarView(word.unicodeScalars.prefix(60)))
     return "`" + printable(head) + (head.utf8.count < word.utf8.count ? "…" : "") + "`"
 }
 

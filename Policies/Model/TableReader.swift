@@ -2,9 +2,13 @@
 
 /// Everything found wrong so far, in all files.
 final class Findings {
+    /// A megabyte of hostile text can hold hundreds of thousands of mistakes; nobody reads that many.
+    private static let maximum = 1000
+
     private(set) var diagnostics: [Diagnostic] = []
 
     func report(_ message: String, at location: SourceLocation?, remedy: String? = nil) {
+        guard diagnostics.count < Self.maximum else { return }
         diagnostics.append(Diagnostic(location: location, message: message, remedy: remedy))
     }
 
@@ -85,7 +89,8 @@ struct TableReader {
     /// `network.mode` for the key `mode` of `[network]`.
     func name(_ key: String) -> String { path.isEmpty ? key : "\(path).\(key)" }
 
-    private func convert<Value>(_ node: TomlNode, name: String, _ convert: Conversion<Value>) -> Located<Value>? {
+    /// Converts a node, or reports why it cannot be.
+    func convert<Value>(_ node: TomlNode, name: String, _ convert: Conversion<Value>) -> Located<Value>? {
         do throws(InvalidValue) {
             return Located(try convert(node), at: node.location)
         } catch {

@@ -6,7 +6,7 @@ public struct RequestLimits: Sendable {
     public var memory: UInt64?
     /// Processes and threads.
     public var pids: UInt64?
-    /// Variables to set, the last of a name wins.
+    /// Variables to set. The last of a name wins; one that the policy sets cannot be set to another value.
     public var environment: [(String, String)]
 
     /// A request for these limits.
@@ -47,6 +47,11 @@ extension Policy {
             do throws(InvalidValue) {
                 try checkVariableName(name)
                 try checkVariableValue(value, of: name)
+                if let own = environment.set[name], !sameBytes(own, value) {
+                    findings.report(
+                        "the request sets \(quoted(name)), but the policy sets it to another value",
+                        at: environment.setLocations[name], remedy: "leave it out, or change the policy")
+                }
                 tightened.environment.set[name] = value
             } catch {
                 findings.report(error, at: nil)
