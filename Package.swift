@@ -56,7 +56,9 @@ let supervisor: [Target] = [
         name: "cordon-janitor", dependencies: ["Linux", "Machine"], path: "Supervisor/Janitor", swiftSettings: strict,
         linkerSettings: staticExecutable),
     .executableTarget(
-        name: "cordon", dependencies: ["SupervisorCore", "PolicyModel"], path: "Supervisor/FrontEnd",
+        name: "cordon",
+        dependencies: ["JailPlan", "JailPlanner", "Linux", "Machine", "PolicyModel", "SupervisorCore"],
+        path: "Supervisor/FrontEnd",
         swiftSettings: strict, linkerSettings: staticExecutable),
 ]
 

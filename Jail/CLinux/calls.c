@@ -164,3 +164,5 @@ int cordon_prctl(int attribute, unsigned long value) { return prctl(attribute, v
 const char *cordon_signal_name(int number) { return sigabbrev_np(number); }
 
 void cordon_ignore_signal(int number) { signal(number, SIG_IGN); }
+
+char **cordon_environment(void) { return environ; }

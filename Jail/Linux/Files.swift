@@ -67,9 +67,11 @@ public func open(
     _ path: String, _ flags: OpenFlags, mode: UInt32 = 0, beneath directory: Int32, resolve: Resolution
 ) throws(Errno) -> Descriptor {
     try requireNoNul(path)
+    // openat2 refuses flags that O_PATH would ignore; for the rest, a terminal never becomes ours by chance.
+    let bits = flags.rawValue | O_CLOEXEC | (flags.contains(.path) ? 0 : O_NOCTTY)
     while true {
         let result = unsafe cordon_openat2(
-            directory, path, UInt64(UInt32(bitPattern: flags.rawValue | O_CLOEXEC | O_NOCTTY)), UInt64(mode), resolve.rawValue)
+            directory, path, UInt64(UInt32(bitPattern: bits)), UInt64(mode), resolve.rawValue)
         if result >= 0 { return Descriptor(owning: result) }
         // EAGAIN: a rename raced with RESOLVE_BENEATH or RESOLVE_IN_ROOT, and the kernel asks to try again.
         if result != -EINTR && result != -EAGAIN { throw Errno(rawValue: -result) }

@@ -79,7 +79,9 @@ public func makeFileSystem(
 ) throws(Errno) -> Descriptor {
     let context = Descriptor(owning: try check(unsafe fsopen(type, UInt32(FSOPEN_CLOEXEC))))
     for parameter in parameters {
-        try checkRaw(unsafe cordon_fsconfig(context.raw, parameter.key, parameter.value))
+        // A parameter without a value is a flag to the kernel, not an empty string.
+        let value = parameter.value.isEmpty ? nil : parameter.value
+        try checkRaw(unsafe cordon_fsconfig(context.raw, parameter.key, value))
     }
     try checkRaw(cordon_fsconfig(context.raw, nil, nil))
     return Descriptor(

@@ -195,7 +195,7 @@ public struct CommandStart: Sendable {
 
 /// Starts a command as a sibling: the caller's parent reaps it. Returns its pid.
 ///
-/// The corresponding system calls are `clone3` with CLONE_PARENT and `execve`.
+/// The corresponding system calls are `clone` with CLONE_PARENT and `execve`.
 public func startCommand(_ start: CommandStart, descriptors: (Int32, Int32, Int32)) throws(SpawnFailure) -> Int32 {
     var failed: Int32 = 0
     let limits = start.limits.map { cordon_rlimit(resource: $0.resource, soft: $0.value, hard: $0.value) }
@@ -218,7 +218,7 @@ public func startCommand(_ start: CommandStart, descriptors: (Int32, Int32, Int3
     }
     guard pid > 0 else {
         let steps = [
-            "clone3", "clone3", "session", "descriptors", "limits", "identity", "capabilities", "directory", "landlock",
+            "clone", "clone", "session", "descriptors", "limits", "identity", "capabilities", "directory", "landlock",
             "execve",
         ]
         throw SpawnFailure(step: steps[Int(failed)], errno: Errno(rawValue: -pid))

@@ -45,7 +45,7 @@ public func run(
     do throws(LaunchFailure) {
         let programs = try filters.programs(for: prepared.filters)
         for directory in prepared.cacheDirectories { try makeCacheDirectory(directory) }
-        var run = try CommandRun(request, prepared, programs, supervisor, guarantees)
+        var run = try CommandRun.start(request, prepared, programs, supervisor, guarantees)
         try run.loop()
         return run.finish()
     } catch {
@@ -75,6 +75,9 @@ private struct CommandRun: ~Copyable {
     private let request: RunRequest
     private let poller: Poller
     private let jail: Jail
+    private let command: CommandRequest
+    /// The command's ends of the pipes, until it has them.
+    private var commandEnds: DescriptorList
     private var output: OutputStream
     private var errors: OutputStream
     private var input: InputStream
@@ -97,38 +100,60 @@ private struct CommandRun: ~Copyable {
     /// After a signal that asks to end, a command has this long to do so.
     private static let grace: UInt64 = 2_000_000_000
 
-    init(
+    /// Starts the jail. The command is ordered when its spawner stands in the limited groups.
+    static func start(
         _ request: RunRequest, _ prepared: PreparedJail, _ programs: [[UInt8]], _ supervisor: Supervisor,
         _ guarantees: GuaranteeNames
-    ) throws(LaunchFailure) {
-        self.request = request
-        outcome = Outcome(reason: .error, guarantees: guarantees)
-        clock = RunClock(wall: request.wallLimit, cpu: request.cpuLimit)
-        poller = try step("epoll") { () throws(Errno) in try Poller() }
-        signals = try Self.watchSignals(request.forwardsSignals)
-
+    ) throws(LaunchFailure) -> CommandRun {
+        let clock = RunClock(wall: request.wallLimit, cpu: request.cpuLimit)
+        let poller = try step("epoll") { () throws(Errno) in try Poller() }
+        let signals = try watchSignals(request.forwardsSignals)
         var outputPipe = try step("pipe") { () throws(Errno) in try makePipe() }
         var errorPipe = try step("pipe") { () throws(Errno) in try makePipe() }
         var inputPipe = try step("pipe") { () throws(Errno) in try makePipe() }
-        output = OutputStream(
+        let output = OutputStream(
             source: try step("pipe") { () throws(Errno) in try outputPipe.takeReading() },
             target: request.captures ? nil : 1, limit: request.outputLimit, masked: prepared.maskedValues)
-        errors = OutputStream(
+        let errors = OutputStream(
             source: try step("pipe") { () throws(Errno) in try errorPipe.takeReading() },
             target: request.captures ? nil : 2, limit: request.outputLimit, masked: prepared.maskedValues)
-        input = InputStream(
+        let input = InputStream(
             target: try step("pipe") { () throws(Errno) in try inputPipe.takeWriting() }, isOpen: request.readsInput)
 
-        jail = try Jail.start(prepared.plan, filters: programs, supervisor: supervisor)
+        let jail = try Jail.start(prepared.plan, filters: programs, supervisor: supervisor)
         let command = CommandRequest(
-            candidates: Self.candidates(request.arguments.first ?? "", in: prepared.searchPath),
+            candidates: candidates(request.arguments.first ?? "", in: prepared.searchPath),
             arguments: request.arguments, environment: prepared.environment.map { $0.name + "=" + $0.value },
             directory: prepared.directory)
         let theirInput = try step("pipe") { () throws(Errno) in try inputPipe.takeReading() }
         let theirOutput = try step("pipe") { () throws(Errno) in try outputPipe.takeWriting() }
         let theirErrors = try step("pipe") { () throws(Errno) in try errorPipe.takeWriting() }
-        // The order waits on the socket until the spawner is ready for it.
-        try jail.order(command, descriptors: (theirInput.raw, theirOutput.raw, theirErrors.raw))
+        var ends = DescriptorList()
+        ends.append(theirInput)
+        ends.append(theirOutput)
+        ends.append(theirErrors)
+        return CommandRun(
+            request, Outcome(reason: .error, guarantees: guarantees), clock, poller, signals, output, errors, input, jail,
+            command, ends)
+    }
+
+    private init(
+        _ request: RunRequest, _ outcome: Outcome, _ clock: RunClock, _ poller: consuming Poller,
+        _ signals: consuming SignalSource?, _ output: consuming OutputStream, _ errors: consuming OutputStream,
+        _ input: consuming InputStream, _ jail: consuming Jail, _ command: CommandRequest,
+        _ commandEnds: consuming DescriptorList
+    ) {
+        self.request = request
+        self.outcome = outcome
+        self.clock = clock
+        self.poller = poller
+        self.signals = signals
+        self.output = output
+        self.errors = errors
+        self.input = input
+        self.jail = jail
+        self.command = command
+        self.commandEnds = commandEnds
     }
 
     private static func watchSignals(_ wanted: Bool) throws(LaunchFailure) -> SignalSource? {
@@ -197,7 +222,18 @@ private struct CommandRun: ~Copyable {
         // The spawner's death is reported by jail-init, with its status.
         if bytes.isEmpty { return try step("epoll") { () throws(Errno) in try poller.remove(jail.spawner.raw) } }
         let report = try step("spawner") { () throws(Errno) in try JailReport(bytes) }
-        if report == .hello { return try jail.place(spawner: sender) }
+        if report == .hello {
+            do throws(LaunchFailure) { try jail.place(spawner: sender) } catch {
+                // It is dead already: jail-init failed meanwhile, and its own report says at what.
+                if error.errno == .noProcess { return }
+                throw error
+            }
+            // The order waits on the socket until the spawner is ready for it.
+            let ends = commandEnds.raw
+            try jail.order(command, descriptors: (ends[0], ends[1], ends[2]))
+            commandEnds = DescriptorList()
+            return
+        }
         try handle(report)
     }
 

@@ -43,6 +43,12 @@ public struct Outcome: Sendable {
     /// When each step of the start was done.
     public var times: [Jail.NamedTime] = []
 
+    /// An outcome with nothing but its reason.
+    public init(reason: EndReason, guarantees: GuaranteeNames) {
+        self.reason = reason
+        self.guarantees = guarantees
+    }
+
     /// What `cordon run` exits with, as the command-line contract says.
     public var processExitCode: Int32 {
         switch reason {

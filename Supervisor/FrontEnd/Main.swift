@@ -1,1 +1,66 @@
-@main struct C { static func main() {} }
+// cordon: the front end. It reads the command line and prints; all that is privileged is in the core.
+internal import Linux
+
+@main
+struct Cordon {
+    static func main() {
+        // A reader that goes away is an error to handle, not a reason to die with a jail still running.
+        Signal.ignore(Signal.pipe)
+        let arguments: [String]
+        do throws(UsageError) { arguments = try programArguments() } catch { fail(error) }
+        switch arguments.first {
+        case "run": runCommand(Array(arguments.dropFirst()))
+        case "doctor": doctorCommand(Array(arguments.dropFirst()))
+        case "version", "--version", "-V": leave(printing: "cordon \(version)\n", code: 0)
+        case "help", "--help", "-h": leave(printing: arguments.dropFirst().first == "run" ? RunOptions.help : help, code: 0)
+        case "completion": completionCommand(Array(arguments.dropFirst()))
+        case nil: leave(printing: help, code: ExitCode.cordonFailed, to: 2)
+        case .some(let other):
+            let known = ["run", "doctor", "help", "version", "completion"]
+            fail(UsageError("unknown command \"\(other)\"", remedy: nearest(other, known).map { "did you mean \"\($0)\"?" } ?? "see cordon --help"))
+        }
+    }
+
+    private static func fail(_ error: UsageError) -> Never {
+        leave(printing: "cordon: \(error)\n", code: ExitCode.cordonFailed, to: 2)
+    }
+
+    static let version = "0.1.0"
+
+    static let help = """
+        cordon runs what must not be trusted, in a jail of Linux namespaces, seccomp, Landlock and cgroups.
+
+        usage: cordon run [OPTION…] -- COMMAND [ARGUMENT…]
+               cordon doctor [--json] [--guarantees]
+               cordon completion bash|zsh|fish
+               cordon help [run] | version
+
+        examples:
+          cordon run -- make test                   the current directory is the workspace, preset:agent the policy
+          cordon run --policy preset:pure -- python3 -c 'print(2**64)'
+          cordon run --json --timeout 5s -- ./untrusted < input
+          cordon run --print-plan -- true           what would be done, step by step
+          cordon doctor                             what this machine can give, and what to do about the rest
+
+        """
+}
+
+/// Exit codes of Cordon's own, as the command-line contract says.
+enum ExitCode {
+    static let cordonFailed: Int32 = 125
+}
+
+/// Writes a text to a descriptor and exits. What cannot be written is lost: there is nobody to tell.
+func leave(printing text: String, code: Int32, to descriptor: Int32 = 1) -> Never {
+    put(text, to: descriptor)
+    exitNow(code)
+}
+
+/// Writes a whole text.
+func put(_ text: String, to descriptor: Int32) {
+    var rest = Array(text.utf8)[...]
+    while !rest.isEmpty {
+        guard let count = try? write(descriptor, rest), count > 0 else { return }
+        rest = rest.dropFirst(count)
+    }
+}

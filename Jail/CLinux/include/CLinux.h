@@ -225,7 +225,7 @@ struct cordon_command {
 /// The child side of a command's start: a new session, default signals, descriptors 0-2 and no others,
 /// rlimits, identity, no capabilities, directory, execve. With CLONE_PARENT, so that PID 1, which a
 /// group OOM kill spares, reaps it. Returns the pid, or -errno; `*failed` names the step:
-/// 1 clone3, 2 session, 3 descriptors, 4 limits, 5 identity, 6 capabilities, 7 directory, 8 Landlock, 9 execve.
+/// 1 clone, 2 session, 3 descriptors, 4 limits, 5 identity, 6 capabilities, 7 directory, 8 Landlock, 9 execve.
 int cordon_spawn_command(const struct cordon_command *command, int *failed);
 
 /// prctl(2) is variadic. One with an integer argument; −1 and errno as glibc's.
@@ -236,6 +236,9 @@ const char *cordon_signal_name(int number);
 
 /// signal(number, SIG_IGN): the SIG_IGN macro is a cast of an integer to a function, which does not import.
 void cordon_ignore_signal(int number);
+
+/// environ(7): a global variable that Swift 6 refuses to read as such.
+char **cordon_environment(void);
 
 /// fork(2), which the Glibc module marks unavailable. Only for single-threaded jail-init.
 int cordon_fork(void);

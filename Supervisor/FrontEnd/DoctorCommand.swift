@@ -1,0 +1,3 @@
+internal import Linux
+func doctorCommand(_ arguments: [String]) -> Never { leave(printing: "not yet\n", code: 125, to: 2) }
+func completionCommand(_ arguments: [String]) -> Never { leave(printing: "not yet\n", code: 125, to: 2) }

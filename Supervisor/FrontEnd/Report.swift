@@ -1,0 +1,119 @@
+// Reports: the JSON object of the contract, and text for people.
+internal import Linux
+internal import PolicyModel
+internal import SupervisorCore
+
+/// The object that `--json` prints and `--report` writes.
+func reportObject(_ outcome: Outcome) -> String {
+    var json = JsonObject()
+    json.add("exit_code", outcome.exitCode.map { .number(Int64($0)) } ?? .null)
+    json.add("signal", outcome.signal.map { .number(Int64($0)) } ?? .null)
+    json.add("reason", .string(outcome.reason.rawValue))
+    for (name, stream) in [("stdout", outcome.output), ("stderr", outcome.errors)] {
+        if let text = String(validating: stream.bytes, as: UTF8.self) {
+            json.add(name, .string(text))
+            json.add(name + "_encoding", .string("utf-8"))
+        } else {
+            json.add(name, .string(base64(stream.bytes)))
+            json.add(name + "_encoding", .string("base64"))
+        }
+        json.add(name + "_truncated", .bool(stream.isTruncated))
+    }
+    let usage = outcome.usage
+    json.add("duration_ms", .count(outcome.durationMilliseconds))
+    json.add("cpu_ms", .count((usage.cpuMicroseconds ?? 0) / 1000))
+    json.add("max_memory_bytes", .count(usage.peakMemory ?? 0))
+    json.add("max_pids", .count(usage.peakPids ?? 0))
+    json.add("io_read_bytes", .count(usage.readBytes ?? 0))
+    json.add("io_write_bytes", .count(usage.writtenBytes ?? 0))
+    json.add("oom_kills", .count(usage.oomKills ?? 0))
+    json.add("pids_denied", .count(usage.pidsDenied ?? 0))
+    json.add("enforced", .array(outcome.guarantees.enforced.map { .string($0.rawValue) }))
+    json.add("degraded", .array(outcome.guarantees.degraded.map { .string($0.rawValue) }))
+    // Verdicts on commands come with command rules; a run that they would deny is refused by the policy loader.
+    json.add("denials", .array([]))
+    if let failure = outcome.failure {
+        var error = JsonObject()
+        error.add("step", .string(failure.step))
+        error.add("object", .string(failure.object))
+        error.add("errno", failure.errno.map { .string($0.name) } ?? .null)
+        error.add("remedy", .string(failure.remedy))
+        json.add("error", .object(error))
+    } else {
+        json.add("error", .null)
+    }
+    return json.text
+}
+
+/// One line when a run did not end by itself.
+func briefNote(_ outcome: Outcome) -> String? {
+    let usage = outcome.usage
+    switch outcome.reason {
+    case .timeout: return "stopped at the time limit after \(formatDuration(outcome.durationMilliseconds))"
+    case .cpuTimeout: return "stopped at the limit of processor time, \((usage.cpuMicroseconds ?? 0) / 1000) ms used"
+    case .oom: return "killed at the memory limit; the peak was \(formatSize(usage.peakMemory ?? 0))"
+    case .outputLimit: return "stopped at the limit of output"
+    case .signaled: return outcome.signal.map { "killed by \(Signal.name($0))" }
+    case .exited, .denied, .error: return nil
+    }
+}
+
+/// The report for people.
+func textReport(_ outcome: Outcome) -> String {
+    let usage = outcome.usage
+    var lines: [(String, String)] = []
+    var ending = outcome.reason.rawValue
+    if let code = outcome.exitCode { ending += " \(code)" }
+    if let signal = outcome.signal { ending += " \(Signal.name(signal))" }
+    lines.append(("ended", ending))
+    lines.append(("time", "\(outcome.durationMilliseconds) ms, \((usage.cpuMicroseconds ?? 0) / 1000) ms of processor time"))
+    lines.append(("peaks", "\(formatSize((usage.peakMemory ?? 0) / 1024 * 1024)) of memory, \(usage.peakPids ?? 0) processes"))
+    lines.append(("disk", "\(usage.readBytes ?? 0) bytes read, \(usage.writtenBytes ?? 0) written"))
+    if let kills = usage.oomKills, kills > 0 { lines.append(("oom", "\(kills) kills")) }
+    if let denied = usage.pidsDenied, denied > 0 { lines.append(("forks", "\(denied) denied at the limit")) }
+    lines.append(("enforced", outcome.guarantees.enforced.map(\.rawValue).joined(separator: " ")))
+    if !outcome.guarantees.degraded.isEmpty {
+        lines.append(("degraded", outcome.guarantees.degraded.map(\.rawValue).joined(separator: " ")))
+    }
+    for note in outcome.guarantees.notes { lines.append(("note", note)) }
+    return lines.map { "  " + pad($0.0, 10) + $0.1 + "\n" }.joined()
+}
+
+/// Each step of the start: microseconds since the first, and since the one before.
+func timingTable(_ times: [Jail.NamedTime]) -> String {
+    guard let first = times.first else { return "" }
+    var text = "   total     step  µs\n"
+    var last = first.nanoseconds
+    for time in times {
+        let total = String((time.nanoseconds - first.nanoseconds) / 1000)
+        let step = String((time.nanoseconds - last) / 1000)
+        text += pad(total, -8) + " " + pad(step, -8) + "  " + time.step + "\n"
+        last = time.nanoseconds
+    }
+    return text
+}
+
+private func pad(_ text: String, _ width: Int) -> String {
+    let space = String(repeating: " ", count: max(0, abs(width) - text.count))
+    return width < 0 ? space + text : text + space
+}
+
+/// A file that was opened before the run, with the caller's rights.
+struct ReportFile: ~Copyable {
+    private let file: Descriptor
+
+    init(_ path: String) throws(RunRefusal) {
+        do throws(Errno) { file = try open(path, [.writeOnly, .create, .truncate], mode: 0o644) } catch {
+            throw RunRefusal(LaunchFailure(step: "report", object: path, errno: error))
+        }
+    }
+
+    borrowing func write(_ text: String) -> Bool {
+        do throws(Errno) {
+            try file.writeAll(Array(text.utf8))
+            return true
+        } catch {
+            return false
+        }
+    }
+}

@@ -1,0 +1,142 @@
+// `cordon run`: policy → plan → jail → report.
+internal import JailPlan
+internal import JailPlanner
+internal import Linux
+internal import Machine
+internal import PolicyModel
+internal import SupervisorCore
+
+/// Runs the command and exits as the contract says.
+func runCommand(_ arguments: [String]) -> Never {
+    let options: RunOptions
+    do throws(UsageError) { options = try RunOptions(arguments) } catch {
+        if error.message.isEmpty { leave(printing: RunOptions.help, code: 0) }
+        leave(printing: "cordon: \(error)\n", code: ExitCode.cordonFailed, to: 2)
+    }
+    // The report is opened before anything runs: finding out afterwards that it cannot be written is too late.
+    var report: ReportFile?
+    do throws(RunRefusal) {
+        if let path = options.report { report = try ReportFile(path) }
+        let outcome = try execute(options)
+        finish(outcome, options, report)
+    } catch {
+        var outcome = Outcome(reason: .error, guarantees: GuaranteeNames(enforced: [], degraded: [], notes: []))
+        outcome.failure = error.failure
+        if !options.json { put("cordon: \(error.text)\n", to: 2) }
+        finish(outcome, options, report, alreadySaid: true)
+    }
+}
+
+/// Why nothing ran.
+struct RunRefusal: Error {
+    var failure: LaunchFailure
+    /// For people: every problem on a line of its own.
+    var text: String
+
+    init(_ failure: LaunchFailure) {
+        self.failure = failure
+        text = failure.description
+    }
+
+    init(step: String, object: String, text: String, remedy: String) {
+        failure = LaunchFailure(step: step, object: object, remedy: remedy)
+        self.text = text
+    }
+}
+
+private func execute(_ options: RunOptions) throws(RunRefusal) -> Outcome {
+    let machine = try refusing("machine") { () throws(Errno) in try Machine.inspect() }
+    let environment = callerEnvironment()
+    let place = try Workspace(options.workspace, home: environment.first { $0.name == "HOME" }?.value)
+    let policy = try loadPolicy(options, machine: machine)
+    let prepared = try plan(policy, options, place, environment, machine)
+    if options.printPlan { leave(printing: prepared.plan.description + "\n", code: 0) }
+
+    for note in prepared.guarantees.notes where note.hasPrefix("network") { put("cordon: \(note)\n", to: 2) }
+    do throws(LaunchFailure) {
+        let supervisor = try Supervisor(machine: machine)
+        var request = RunRequest(arguments: options.command)
+        request.wallLimit = policy.resources.wall?.value
+        request.cpuLimit = policy.resources.cpu?.value
+        request.outputLimit = policy.resources.output?.value ?? 2 << 20
+        request.killsOnOutput = policy.resources.outputAction.value == .kill
+        request.captures = options.json
+        let store = FilterStore.standard(
+            home: environment.first { $0.name == "HOME" }?.value,
+            cacheHome: environment.first { $0.name == "XDG_CACHE_HOME" }?.value)
+        return run(request, in: prepared, filters: store, supervisor: supervisor)
+    } catch {
+        throw RunRefusal(error)
+    }
+}
+
+private func refusing<Result>(_ step: String, _ body: () throws(Errno) -> Result) throws(RunRefusal) -> Result {
+    do throws(Errno) { return try body() } catch { throw RunRefusal(LaunchFailure(step: step, errno: error)) }
+}
+
+private func loadPolicy(_ options: RunOptions, machine: Machine) throws(RunRefusal) -> Policy {
+    do throws(PolicyError) {
+        var policy = try Policy.load(options.policy) { (path) throws(FileReadFailure) in
+            do throws(Errno) { return try readFile(path, limit: 1 << 20) } catch {
+                throw error == .noEntry ? .missing : FileReadFailure(reason: error.message)
+            }
+        }
+        try policy.tighten(to: options.limits, machineMemory: machine.memory)
+        return policy
+    } catch {
+        throw RunRefusal(
+            step: "policy", object: error.diagnostics.first?.location?.description ?? options.policy,
+            text: error.diagnostics.map(\.description).joined(separator: "\ncordon: "),
+            remedy: error.diagnostics.map(\.description).joined(separator: "; "))
+    }
+}
+
+private func plan(
+    _ policy: Policy, _ options: RunOptions, _ place: Workspace, _ environment: [(name: String, value: String)],
+    _ machine: Machine
+) throws(RunRefusal) -> PreparedJail {
+    var image: String?
+    if let path = options.image {
+        image = try refusing("image") { () throws(Errno) in try resolvedPath(path) }
+    }
+    let request = PlanRequest(
+        workspace: place.path, directory: place.directory, callerEnvironment: environment,
+        setEnvironment: options.limits.environment.map { (name: $0.0, value: $0.1) }, image: image)
+    do throws(PlanFailure) { return try makePlan(policy: policy, request: request, machine: machine) } catch {
+        let text = error.description
+        throw RunRefusal(step: "plan", object: error.objectName, text: text.joinedLines("\ncordon: "), remedy: text.joinedLines("; "))
+    }
+}
+
+extension PlanFailure {
+    /// The guarantee, file or path that the failure is about.
+    fileprivate var objectName: String {
+        switch self {
+        case .missing(let all): all.map(\.guarantee.rawValue).joined(separator: ",")
+        case .invalid(let diagnostics): diagnostics.first?.location?.description ?? ""
+        case .unreadable(let path, _): path
+        }
+    }
+}
+
+extension String {
+    fileprivate func joinedLines(_ separator: String) -> String {
+        split(separator: "\n").joined(separator: separator)
+    }
+}
+
+private func finish(_ outcome: Outcome, _ options: RunOptions, _ report: consuming ReportFile?, alreadySaid: Bool = false) -> Never {
+    let json = reportObject(outcome)
+    if let report, !report.write(json + "\n") {
+        leave(printing: "cordon: the report could not be written\n", code: ExitCode.cordonFailed, to: 2)
+    }
+    if options.json {
+        put(json + "\n", to: 1)
+    } else {
+        if let failure = outcome.failure, !alreadySaid { put("cordon: \(failure)\n", to: 2) }
+        if let note = briefNote(outcome) { put("cordon: \(note)\n", to: 2) }
+        if options.verbose { put(textReport(outcome), to: 2) }
+    }
+    if options.timing { put(timingTable(outcome.times), to: 2) }
+    exitNow(outcome.processExitCode)
+}

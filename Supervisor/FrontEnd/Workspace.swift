@@ -1,0 +1,49 @@
+// Which directory a command works in. It is resolved with the caller's rights, before anything else.
+internal import Linux
+internal import SupervisorCore
+
+struct Workspace {
+    /// The workspace, absolute and without symbolic links.
+    let path: String
+    /// The working directory: the caller's own, where that lies in the workspace.
+    let directory: String
+
+    init(_ chosen: String?, home: String?) throws(RunRefusal) {
+        let current = try? workingDirectory()
+        let wanted = chosen ?? current ?? "."
+        let resolved: String
+        do throws(Errno) {
+            resolved = try resolvedPath(wanted)
+            guard try status(at: resolved).isDirectory else { throw Errno.notDirectory }
+        } catch {
+            throw RunRefusal(
+                LaunchFailure(
+                    step: "workspace", object: wanted, errno: error,
+                    remedy: "name an existing directory with --workspace"))
+        }
+        if let reason = Self.objection(to: resolved, home: home.flatMap { try? resolvedPath($0) }) {
+            throw RunRefusal(
+                LaunchFailure(
+                    step: "workspace", object: resolved, remedy: reason + ": name a project's directory with --workspace"))
+        }
+        path = resolved
+        if let current, current == resolved || current.hasPrefix(resolved + "/") {
+            directory = current
+        } else {
+            directory = resolved
+        }
+    }
+
+    private static let system = [
+        "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr", "/var",
+    ]
+
+    private static func objection(to path: String, home: String?) -> String? {
+        if path == "/" { return "the whole machine is not a workspace" }
+        if let home, home == path || home.hasPrefix(path + "/") { return "your home, with all that is in it, is not a workspace" }
+        if system.contains(path) || ["/proc/", "/sys/", "/dev/"].contains(where: { path.hasPrefix($0) }) {
+            return "a directory of the system is not a workspace"
+        }
+        return nil
+    }
+}
