@@ -61,7 +61,8 @@ let supervisor: [Target] = [
 let tests: [Target] = [
     .executableTarget(name: "filter-fixture", path: "Tests/FilterFixture", cSettings: c),
     .testTarget(
-        name: "JailFiltersTests", dependencies: ["JailFilters"], path: "Tests/JailFiltersTests", swiftSettings: strict),
+        name: "JailFiltersTests", dependencies: ["JailFilters", "CLibseccomp", "CLinux"],
+        path: "Tests/JailFiltersTests", swiftSettings: strict),
 ]
 
 let package = Package(
