@@ -149,9 +149,9 @@ enum ArgumentRules {
             }
             // The mode counts only with O_CREAT or __O_TMPFILE; otherwise the register holds anything.
             for (call, flags) in [("open", 1), ("openat", 2)] {
-                for creating in [0o100, 0o2000_0000] as [UInt64] {
-                    rules.append(
-                        ArgumentRule(call, [.set(flags, creating), .set(flags + 1, bit)], "a \(name) file"))
+                for (flag, creating) in [("O_CREAT", 0o100), ("O_TMPFILE", 0o2000_0000)] as [(String, UInt64)] {
+                    let tests: [ArgumentTest] = [.set(flags, creating), .set(flags + 1, bit)]
+                    rules.append(ArgumentRule(call, tests, "a \(name) file, with \(flag)"))
                 }
             }
         }
@@ -159,6 +159,7 @@ enum ArgumentRules {
             rules.append(ArgumentRule(call, [.bits(mode, mask: 0o170000, 0o020000)], "a character device"))
             rules.append(ArgumentRule(call, [.bits(mode, mask: 0o170000, 0o060000)], "a block device"))
         }
+        rules.append(ArgumentRule("renameat2", [.set(4, 1 << 2)], "RENAME_WHITEOUT leaves a character device behind"))
         return rules
     }()
 

@@ -63,22 +63,21 @@ extension ArgumentTest {
         guard result == 0 else { throw FilterError(step: .rule, object: rule.call, errno: -result) }
     }
 
-    /// The program. A pipe holds 64 KiB and BPF_MAXINSNS instructions are half of that, so writing it all
-    /// before reading cannot block; O_NONBLOCK makes sure.
+    /// The program. Through a memfd and not a pipe: a process that another thread is just spawning holds
+    /// copies of all descriptors until its execve, so end-of-file would not come when this side closes.
     func export(_ name: String) throws(FilterError) -> [UInt8] {
-        var ends: [Int32] = [-1, -1]
-        guard unsafe pipe2(&ends, O_CLOEXEC | O_NONBLOCK) == 0 else {
-            throw FilterError(step: .pipe, object: name, errno: lastError())
-        }
-        defer { close(ends[0]) }
-        let result = unsafe seccomp_export_bpf(context, ends[1])
-        close(ends[1])
+        let file = unsafe memfd_create("cordon-filter", UInt32(MFD_CLOEXEC))
+        guard file >= 0 else { throw FilterError(step: .file, object: name, errno: lastError()) }
+        defer { close(file) }
+        let result = unsafe seccomp_export_bpf(context, file)
         guard result == 0 else { throw FilterError(step: .export, object: name, errno: -result) }
 
+        // One byte more than a program may have, so that one too long does not pass for its beginning.
         var failure: Int32 = 0
-        let program = unsafe [UInt8](unsafeUninitializedCapacity: 65536) { buffer, count in
+        let program = unsafe [UInt8](unsafeUninitializedCapacity: Self.longest + 1) { buffer, count in
             while count < buffer.count {
-                let read = unsafe read(ends[0], buffer.baseAddress?.advanced(by: count), buffer.count - count)
+                let start = unsafe buffer.baseAddress?.advanced(by: count)
+                let read = unsafe pread(file, start, buffer.count - count, off_t(count))
                 if read == 0 { break }
                 if read < 0 && lastError() != EINTR {
                     failure = lastError()
@@ -88,15 +87,18 @@ extension ArgumentTest {
             }
         }
         guard failure == 0 else { throw FilterError(step: .read, object: name, errno: failure) }
-        guard !program.isEmpty, program.count % 8 == 0, program.count / 8 <= 4096 else {
+        guard !program.isEmpty, program.count <= Self.longest, program.count.isMultiple(of: 8) else {
             throw FilterError(step: .size, object: "\(name), \(program.count) bytes", errno: E2BIG)
         }
         return program
     }
+
+    /// BPF_MAXINSNS instructions (linux/bpf_common.h) of eight bytes.
+    private static var longest: Int { 4096 * 8 }
 }
 
 /// `errno` is a macro of a kind that does not import.
-private func lastError() -> Int32 { unsafe __errno_location().pointee }
+func lastError() -> Int32 { unsafe __errno_location().pointee }
 
 /// The program of one plan.
 func compile(_ plan: FilterPlan) throws(FilterError) -> [UInt8] {

