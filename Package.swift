@@ -67,6 +67,7 @@ let tests: [Target] = [
         name: "PolicyModelTests", dependencies: ["PolicyModel", "PolicyPresets"], path: "Tests/PolicyModelTests",
         swiftSettings: strict),
     .executableTarget(name: "filter-fixture", path: "Tests/FilterFixture", cSettings: c),
+    .testTarget(
         name: "JailFiltersTests", dependencies: ["JailFilters", "CLibseccomp", "CLinux"],
         path: "Tests/JailFiltersTests", swiftSettings: strict),
 ]
