@@ -91,11 +91,11 @@ static void abstract_socket(char **arguments, int count) {
     for (size_t i = 0; i < COUNT(kinds); i++) {
         struct target target = local(kinds[i].type, arguments[0], true);
         // Servers bind with a trailing NUL or, more often, without it: both names are tried.
-        struct target shorter = target;
-        shorter.length--;
-        try_it(text("connect-%s @%s", kinds[i].name, arguments[0]), ANY, reach, &shorter);
-        try_it(text("connect-%s @%s\\0", kinds[i].name, arguments[0]), ANY, reach, &target);
-        if (kinds[i].type == SOCK_DGRAM) try_it(text("sendto @%s", arguments[0]), ANY, send_to, &shorter);
+        struct target longer = target;
+        longer.length++;
+        try_it(text("connect-%s @%s", kinds[i].name, arguments[0]), ANY, reach, &target);
+        try_it(text("connect-%s @%s\\0", kinds[i].name, arguments[0]), ANY, reach, &longer);
+        if (kinds[i].type == SOCK_DGRAM) try_it(text("sendto @%s", arguments[0]), ANY, send_to, &target);
     }
     char line[512];
     int total = -1;
@@ -196,7 +196,6 @@ static void scm(char **arguments, int count) {
     for (int i = 0; i < count; i++) {
         bool abstract = arguments[i][0] == '@';
         struct target target = local(SOCK_STREAM, arguments[i] + abstract, abstract);
-        target.length -= abstract;
         int handle = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (handle < 0 || connect(handle, &target.address.any, target.length) < 0) {
             refused(errno, "connect %s", arguments[i]);
