@@ -316,7 +316,7 @@ const struct verb network_verbs[] = {
     {"abstract-socket", "NAME", "24", 1, 1, abstract_socket, "reaches for an abstract socket of the host or another jail"},
     {"path-socket", "PATH [SCRATCH]", "24", 1, 2, path_socket, "reaches for a socket by path, symlink and /proc"},
     {"own-sockets", "[DIR]", "24", 0, 1, own_sockets, "socketpair and sockets of its own, which have to work"},
-    {"scm", "[PATH|@NAME…]", "24", 0, 16, scm, "waits for descriptors on 0-2 and on the sockets named"},
+    {"scm", "[PATH-OR-@NAME…]", "24", 0, 16, scm, "waits for descriptors on 0-2 and on the sockets named"},
     {"net", "[PORT]", "25", 0, 1, net, "interfaces, socket families, well-known sockets, and (without a default route) addresses"},
     {0},
 };
