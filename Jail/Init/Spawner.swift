@@ -62,7 +62,7 @@ private func confine(_ start: consuming SpawnerStart) throws(StepFailure) -> [Ja
         do throws(Errno) {
             switch step.action {
             case .cgroupNamespace: try enterNew(.cgroup)
-            case .spawnerCapabilities(let kept): try keepOnly(kept)
+            case .spawnerCapabilities(let kept): try dropForGood(keeping: kept)
             case .noNewPrivileges: try forbidNewPrivileges()
             case .landlock(let abi, let scoped, let rules): try restrict(abi: abi, scoped: scoped, rules: rules)
             case .filters(_, let count):

@@ -50,6 +50,7 @@ struct Assurance {
                 give(.memory, .swap)
             } else {
                 lack(.memory, obstacle, remedy: remedy)
+                lack(.swap, obstacle, remedy: remedy)
             }
         }
         if let pids = resources.pids?.value {

@@ -211,13 +211,10 @@ private struct Planner {
         for (_, path, _) in Surroundings.privateDirectories {
             landlockRules.append(LandlockRule(path, LandlockAccess.read.union(.change).union(execute).union(.device)))
         }
-        for path in ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"] {
+        // Trees at the top of an image, or of a host whose /bin is a directory. /etc was bound piece by piece.
+        for case .bind(_, let path, _) in steps.map(\.action)
+        where path.utf8.dropFirst().allSatisfy({ $0 != UInt8(ascii: "/") }) && path != "/usr" {
             landlockRules.append(LandlockRule(path, LandlockAccess.read.union(execute)))
-        }
-        if request.image != nil {
-            for case .bind(_, let path, _) in steps.map(\.action) where !landlockRules.contains(where: { $0.path == path }) {
-                landlockRules.append(LandlockRule(path, LandlockAccess.read.union(execute)))
-            }
         }
         for rule in policy.fileSystem.exec ?? [] {
             if let path = literalPath(rule.value) { landlockRules.append(LandlockRule(path, .execute)) }

@@ -21,21 +21,18 @@ enum Surroundings {
 
     /// What is taken from the host's /etc, where it is there. Everything else of /etc stays outside.
     private static let hostConfiguration = [
-        "alternatives", "ca-certificates", "ca-certificates.conf", "debian_version", "gai.conf", "inputrc",
-        "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "locale.alias", "locale.conf", "localtime", "magic",
-        "mime.types", "nsswitch.conf", "os-release", "pki", "profile", "protocols", "python3", "python3.11", "rpc",
-        "services", "shells", "ssl", "terminfo", "timezone", "xattr.conf",
+        "alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "locale.conf", "localtime", "mime.types",
+        "nsswitch.conf", "os-release", "pki", "protocols", "services", "ssl", "terminfo", "timezone",
     ]
 
     /// Device nodes that are harmless to share.
     private static let devices = ["full", "null", "random", "tty", "urandom", "zero"]
 
-    /// Files of procfs that tell about the host, or command it (threat row 13). Those of the last line are
-    /// directories.
+    /// Files and directories of procfs that tell about the host, or command it (threat row 13). What only the
+    /// host's root may open is out of reach anyway and listed where other runtimes mask it too.
     private static let secretProc = [
-        "kcore", "keys", "key-users", "kallsyms", "kmsg", "kpagecount", "kpageflags", "kpagecgroup", "latency_stats",
-        "modules", "sched_debug", "slabinfo", "sysrq-trigger", "timer_list", "timer_stats", "vmallocinfo",
-        "acpi", "asound", "bus", "driver", "fs", "irq", "scsi", "sysvipc", "dynamic_debug", "pressure",
+        "acpi", "asound", "bus", "fs", "interrupts", "irq", "kallsyms", "kcore", "keys", "key-users", "kmsg",
+        "latency_stats", "sched_debug", "scsi", "sysrq-trigger", "timer_list", "timer_stats",
     ]
 
     /// The host's programs and libraries.
@@ -113,7 +110,8 @@ enum Surroundings {
             if status.isSymlink, name != "resolv.conf", let target = try? readLink(path) {
                 actions.append(.symlink(path: path, target: target))
             } else {
-                let source = (try? resolvedPath(path)) ?? path
+                // A relative link would lead elsewhere from the jail's /etc, so resolv.conf is followed here.
+                let source = status.isSymlink ? (try? resolvedPath(path)) ?? path : path
                 actions.append(.bind(source: source, path: path, attributes: common.union([.readOnly, .noExec])))
             }
         }
@@ -147,9 +145,7 @@ enum Surroundings {
                 attributes: [.noSetUid, .noDevices, .noExec])
         ]
         if processesOnly { return actions }
-        for name in secretProc where (try? status(at: "/proc/" + name)) != nil {
-            actions.append(.hide(path: "/proc/" + name, optional: true))
-        }
+        for name in secretProc { actions.append(.hide(path: "/proc/" + name, optional: true)) }
         actions.append(.protect(path: "/proc/sys", optional: false))
         return actions
     }

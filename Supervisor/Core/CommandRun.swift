@@ -91,6 +91,8 @@ private struct CommandRun: ~Copyable {
     private var reapedCpuMicroseconds: UInt64 = 0
     private var interruption: Interruption?
     private var startedAt: UInt64?
+    private var cpuBaseline: UInt64 = 0
+    private var cpuCheckAt: UInt64?
 
     private struct Interruption {
         var signal: Int32
@@ -182,7 +184,7 @@ private struct CommandRun: ~Copyable {
         if let raw = signals.read({ $0.descriptor.raw }) { try watch(raw, .readable, .signals) }
 
         while !(isOver && output.isDone && errors.isDone) {
-            let timeout = isOver ? nil : try nextTimeout()
+            let timeout = isOver ? nil : nextTimeout()
             let events = try step("epoll") { () throws(Errno) in try poller.wait(milliseconds: timeout) }
             for event in events {
                 guard let token = Token(rawValue: event.token) else { continue }
@@ -255,7 +257,11 @@ private struct CommandRun: ~Copyable {
                 step: step, object: request.arguments.first ?? "", errno: errno, remedy: Self.remedy(step: step, errno))
         case .started(let pid):
             mainPid = pid
-            startedAt = monotonicNanoseconds()
+            let now = monotonicNanoseconds()
+            startedAt = now
+            // What was used so far was the set-up's.
+            cpuBaseline = (jail.cgroups.read { $0.cpuMicroseconds() } ?? nil) ?? 0
+            cpuCheckAt = clock.nextCpuCheck(now: now, used: 0)
             outcome.times.append(Jail.NamedTime(step: "started", nanoseconds: monotonicNanoseconds()))
             if let status = earlyDeaths[pid] { end(status) }
         case .exited(let pid, let status, let cpu):
@@ -323,24 +329,30 @@ private struct CommandRun: ~Copyable {
         stop()
     }
 
-    private func nextTimeout() throws(LaunchFailure) -> Int? {
+    private func nextTimeout() -> Int? {
         var candidates: [UInt64] = []
         let now = monotonicNanoseconds()
-        if let next = clock.nextCheck(startedAt: startedAt, now: now, cpu: cpuMicroseconds()) { candidates.append(next) }
+        if let deadline = clock.wallDeadline { candidates.append(deadline) }
+        if startedAt != nil, let check = cpuCheckAt { candidates.append(check) }
         if let interruption { candidates.append(interruption.deadline) }
         guard let next = candidates.min() else { return nil }
         return next <= now ? 0 : Int((next - now + 999_999) / 1_000_000)
     }
 
     private func cpuMicroseconds() -> UInt64? {
-        request.cpuLimit == nil ? nil : jail.cgroups.read { $0.cpuMicroseconds() } ?? nil
+        let total = jail.cgroups.read { $0.cpuMicroseconds() } ?? nil
+        return total.map { $0 - min($0, cpuBaseline) }
     }
 
     private mutating func enforce() throws(LaunchFailure) {
         let now = monotonicNanoseconds()
         if let interruption, now >= interruption.deadline { return stopAfterSignal(interruption.signal) }
         if clock.wallIsOver(now: now) { return stop(for: .timeout) }
-        if clock.cpuIsOver(cpuMicroseconds()) { return stop(for: .cpuTimeout) }
+        if let check = cpuCheckAt, now >= check {
+            let used = cpuMicroseconds() ?? 0
+            if clock.cpuIsOver(used) { return stop(for: .cpuTimeout) }
+            cpuCheckAt = clock.nextCpuCheck(now: now, used: used)
+        }
         if request.killsOnOutput, output.total + errors.total > request.outputLimit { return stop(for: .outputLimit) }
     }
 
@@ -353,7 +365,8 @@ private struct CommandRun: ~Copyable {
 
     consuming func finish() -> Outcome {
         outcome.usage = jail.cgroups.read { $0.usage() } ?? CgroupUsage()
-        if outcome.usage.cpuMicroseconds == nil { outcome.usage.cpuMicroseconds = reapedCpuMicroseconds }
+        outcome.usage.cpuMicroseconds =
+            outcome.usage.cpuMicroseconds.map { $0 - min($0, cpuBaseline) } ?? reapedCpuMicroseconds
         if outcome.usage.oomKills ?? 0 > 0, outcome.reason == .signaled || (outcome.exitCode ?? 0) != 0 {
             outcome.reason = .oom
         }
@@ -368,7 +381,7 @@ private struct CommandRun: ~Copyable {
 
 /// The two clocks of a run.
 private struct RunClock {
-    private let wallDeadline: UInt64?
+    let wallDeadline: UInt64?
     private let cpuLimitMicroseconds: UInt64?
     private let processors: UInt64
 
@@ -381,20 +394,15 @@ private struct RunClock {
 
     func wallIsOver(now: UInt64) -> Bool { wallDeadline.map { now >= $0 } ?? false }
 
-    func cpuIsOver(_ used: UInt64?) -> Bool {
-        guard let limit = cpuLimitMicroseconds, let used else { return false }
+    func cpuIsOver(_ used: UInt64) -> Bool {
+        guard let limit = cpuLimitMicroseconds else { return false }
         return used >= limit
     }
 
-    /// When a limit could be reached at the earliest: with every processor busy, what is left of the
-    /// processor time lasts this long. The kernel has no notification for it, so this is when to look again.
-    func nextCheck(startedAt: UInt64?, now: UInt64, cpu: UInt64?) -> UInt64? {
-        var next = wallDeadline
-        if let limit = cpuLimitMicroseconds, startedAt != nil {
-            let left = limit > (cpu ?? 0) ? limit - (cpu ?? 0) : 0
-            let check = now + max(left * 1000 / processors, 1_000_000)
-            next = min(next ?? check, check)
-        }
-        return next
+    /// When the limit of processor time could be reached at the earliest: with every processor busy, what is
+    /// left lasts this long. The kernel has no notification for it, so this is when to look again.
+    func nextCpuCheck(now: UInt64, used: UInt64) -> UInt64? {
+        guard let limit = cpuLimitMicroseconds else { return nil }
+        return now + max((limit - min(limit, used)) * 1000 / processors, 1_000_000)
     }
 }

@@ -106,12 +106,6 @@ public struct Jail: ~Copyable {
         _ steps: SupervisorSteps, filters: [[UInt8]], spawnerEnd: consuming Descriptor
     ) throws(LaunchFailure) {
         func mark(_ name: String) { times.append(NamedTime(step: name, nanoseconds: monotonicNanoseconds())) }
-        if let directories = cgroups.read({ $0.directories }) {
-            let pidfd = process.pidfd.raw
-            try supervisor.janitor.read { (janitor) throws(LaunchFailure) in
-                try janitor.add(id, directories: directories, initProcess: pidfd)
-            }
-        }
         try mapIds(steps.map, firstId: range.read { $0.first }, of: process.pid)
         mark("map-ids")
 
@@ -131,6 +125,12 @@ public struct Jail: ~Copyable {
                 Order.setUp(filters: filters.count, trees: steps.trees.count).encoded, descriptors: descriptors.raw,
                 on: control.raw)
         }
+        mark("set-up")
+        // Nothing can run yet: the spawner waits for its place.
+        if let directories = cgroups.read({ $0.directories }) {
+            try supervisor.chargeJanitor(id, directories: directories, initProcess: process.pidfd.raw)
+        }
+        mark("janitor")
     }
 
     private func clone(_ tree: SupervisorSteps.Tree) throws(LaunchFailure) -> Descriptor {
@@ -183,7 +183,7 @@ public struct Jail: ~Copyable {
 
     deinit {
         kill()
-        supervisor.janitor.read { $0.done(id) }
+        supervisor.dischargeJanitor(id)
     }
 }
 
