@@ -33,7 +33,7 @@ extension Action {
     private enum Code: UInt8 {
         case freshKeyring, zeroClock, hostName, dropGroups, become, undumpable, forkSpawner, makeRoot, directory, symlink, file
         case attachTree, bind, fileSystem, rebind, hide, protect, sealRoot, pivotRoot, keepCapabilities
-        case cgroupNamespace, spawnerCapabilities, noNewPrivileges, landlock, filters, identity, limits
+        case enterCgroups, awaitRoot, cgroupNamespace, spawnerCapabilities, noNewPrivileges, landlock, filters, identity, limits
     }
 
     func write(to writer: inout ByteWriter) {
@@ -106,6 +106,8 @@ extension Action {
         case .keepCapabilities(let set):
             code(.keepCapabilities)
             writer.write(set)
+        case .enterCgroups: code(.enterCgroups)
+        case .awaitRoot: code(.awaitRoot)
         case .cgroupNamespace: code(.cgroupNamespace)
         case .spawnerCapabilities(let set):
             code(.spawnerCapabilities)
@@ -177,6 +179,8 @@ extension Action {
         case .sealRoot: self = .sealRoot
         case .pivotRoot: self = .pivotRoot
         case .keepCapabilities: self = .keepCapabilities(try reader.number())
+        case .enterCgroups: self = .enterCgroups
+        case .awaitRoot: self = .awaitRoot
         case .cgroupNamespace: self = .cgroupNamespace
         case .spawnerCapabilities: self = .spawnerCapabilities(try reader.number())
         case .noNewPrivileges: self = .noNewPrivileges

@@ -70,7 +70,7 @@ private struct Planner {
         add(.stub, .clone(namespaces))
         add(.supervisor, .mapIds(map))
 
-        // PID 1: identity first, then the spawner, which is placed while mounts are made.
+        // PID 1: identity first, then the spawner, which enters its groups while mounts are made.
         add(.jailInit, .freshKeyring, .zeroClock, .hostName(policy.identity.hostname))
         if case .single(let inside, _, _) = map {
             add(.jailInit, .become(user: inside, group: inside == 0 ? 0 : command.group))
@@ -85,7 +85,10 @@ private struct Planner {
         add(.jailInit, .sealRoot, .pivotRoot, .keepCapabilities(Capability.set(.kill)))
 
         // The spawner: what commands inherit. The filter comes last, since it forbids most of the above.
-        add(.spawner, .cgroupNamespace, .spawnerCapabilities(Capability.set(.setGid, .setUid, .kill)), .noNewPrivileges)
+        if limits != nil { add(.spawner, .enterCgroups) }
+        add(
+            .spawner, .cgroupNamespace, .awaitRoot, .spawnerCapabilities(Capability.set(.setGid, .setUid, .kill)),
+            .noNewPrivileges)
         addLandlock()
         let filters = FilterRequest(
             preset: isPure ? .pure : .agent, allowExecutableMemoryFiles: !restrictsExecution,

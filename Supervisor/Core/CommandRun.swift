@@ -75,9 +75,6 @@ private struct CommandRun: ~Copyable {
     private let request: RunRequest
     private let poller: Poller
     private let jail: Jail
-    private let command: CommandRequest
-    /// The command's ends of the pipes, until it has them.
-    private var commandEnds: DescriptorList
     private var output: OutputStream
     private var errors: OutputStream
     private var input: InputStream
@@ -102,7 +99,7 @@ private struct CommandRun: ~Copyable {
     /// After a signal that asks to end, a command has this long to do so.
     private static let grace: UInt64 = 2_000_000_000
 
-    /// Starts the jail. The command is ordered when its spawner stands in the limited groups.
+    /// Starts the jail and orders the command.
     static func start(
         _ request: RunRequest, _ prepared: PreparedJail, _ programs: [[UInt8]], _ supervisor: Supervisor,
         _ guarantees: GuaranteeNames
@@ -130,20 +127,16 @@ private struct CommandRun: ~Copyable {
         let theirInput = try step("pipe") { () throws(Errno) in try inputPipe.takeReading() }
         let theirOutput = try step("pipe") { () throws(Errno) in try outputPipe.takeWriting() }
         let theirErrors = try step("pipe") { () throws(Errno) in try errorPipe.takeWriting() }
-        var ends = DescriptorList()
-        ends.append(theirInput)
-        ends.append(theirOutput)
-        ends.append(theirErrors)
+        // The order waits on the socket until the spawner has confined itself.
+        try jail.order(command, descriptors: (theirInput.raw, theirOutput.raw, theirErrors.raw))
         return CommandRun(
-            request, Outcome(reason: .error, guarantees: guarantees), clock, poller, signals, output, errors, input, jail,
-            command, ends)
+            request, Outcome(reason: .error, guarantees: guarantees), clock, poller, signals, output, errors, input, jail)
     }
 
     private init(
         _ request: RunRequest, _ outcome: Outcome, _ clock: RunClock, _ poller: consuming Poller,
         _ signals: consuming SignalSource?, _ output: consuming OutputStream, _ errors: consuming OutputStream,
-        _ input: consuming InputStream, _ jail: consuming Jail, _ command: CommandRequest,
-        _ commandEnds: consuming DescriptorList
+        _ input: consuming InputStream, _ jail: consuming Jail
     ) {
         self.request = request
         self.outcome = outcome
@@ -154,8 +147,6 @@ private struct CommandRun: ~Copyable {
         self.errors = errors
         self.input = input
         self.jail = jail
-        self.command = command
-        self.commandEnds = commandEnds
     }
 
     private static func watchSignals(_ wanted: Bool) throws(LaunchFailure) -> SignalSource? {
@@ -217,31 +208,17 @@ private struct CommandRun: ~Copyable {
 
     private mutating func readSpawner() throws(LaunchFailure) {
         if isOver { return try step("epoll") { () throws(Errno) in try poller.remove(jail.spawner.raw) } }
-        let (bytes, sender) = try step("spawner") { () throws(Errno) in
-            let message = try receive(on: jail.spawner.raw, capacity: 65536)
-            return (message.bytes, message.sender)
+        let bytes = try step("spawner") { () throws(Errno) in
+            try receive(on: jail.spawner.raw, capacity: 65536).bytes
         }
         // The spawner's death is reported by jail-init, with its status.
         if bytes.isEmpty { return try step("epoll") { () throws(Errno) in try poller.remove(jail.spawner.raw) } }
         let report = try step("spawner") { () throws(Errno) in try JailReport(bytes) }
-        if report == .hello {
-            do throws(LaunchFailure) { try jail.place(spawner: sender) } catch {
-                // It is dead already: jail-init failed meanwhile, and its own report says at what.
-                if error.errno == .noProcess { return }
-                throw error
-            }
-            // The order waits on the socket until the spawner is ready for it.
-            let ends = commandEnds.raw
-            try jail.order(command, descriptors: (ends[0], ends[1], ends[2]))
-            commandEnds = DescriptorList()
-            return
-        }
         try handle(report)
     }
 
     private mutating func handle(_ report: JailReport) throws(LaunchFailure) {
         switch report {
-        case .hello: break
         case .ready(let times):
             let steps = jail.plan.steps
             outcome.times += times.compactMap { time in

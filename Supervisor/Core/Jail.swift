@@ -49,8 +49,6 @@ public struct Jail: ~Copyable {
         let control = try step("socket") { () throws(Errno) in try controlPair.takeReading() }
         let theirControl = try step("socket") { () throws(Errno) in try controlPair.takeWriting() }
         let spawner = try step("socket") { () throws(Errno) in try spawnerPair.takeReading() }
-        // The kernel says which process the first message on this socket comes from.
-        try step("socket") { () throws(Errno) in try receiveCredentials(on: spawner.raw) }
 
         let spawnerEnd = try step("socket") { () throws(Errno) in try spawnerPair.takeWriting() }
         let process = try cloneInit(
@@ -116,21 +114,29 @@ public struct Jail: ~Copyable {
         for program in filters {
             descriptors.append(try step("filters") { () throws(Errno) in try memoryFile("filter", program) })
         }
+        let groups = try openEntrances(into: &descriptors)
         for tree in steps.trees {
             descriptors.append(try clone(tree))
         }
         mark("clone-tree")
         try step("set-up") { () throws(Errno) in
             try send(
-                Order.setUp(filters: filters.count, trees: steps.trees.count).encoded, descriptors: descriptors.raw,
-                on: control.raw)
+                Order.setUp(filters: filters.count, groups: groups, trees: steps.trees.count).encoded,
+                descriptors: descriptors.raw, on: control.raw)
         }
         mark("set-up")
-        // Nothing can run yet: the spawner waits for its place.
+        // No command can run yet: none was ordered.
         if let directories = cgroups.read({ $0.directories }) {
             try supervisor.chargeJanitor(id, directories: directories, initProcess: process.pidfd.raw)
         }
         mark("janitor")
+    }
+
+    private func openEntrances(into descriptors: inout DescriptorList) throws(LaunchFailure) -> Int {
+        switch cgroups {
+        case .some(let groups): try groups.openEntrances(into: &descriptors)
+        case .none: 0
+        }
     }
 
     private func clone(_ tree: SupervisorSteps.Tree) throws(LaunchFailure) -> Descriptor {
@@ -156,12 +162,6 @@ public struct Jail: ~Copyable {
                 Order.start.encoded, descriptors: [file.raw, descriptors.0, descriptors.1, descriptors.2],
                 on: spawner.raw)
         }
-    }
-
-    /// Places the spawner, whose pid the kernel told, into the jail's groups.
-    func place(spawner pid: Int32) throws(LaunchFailure) {
-        try cgroups.read { (groups) throws(LaunchFailure) in try groups.attach(pid) }
-        try step("place") { () throws(Errno) in try send(Order.placed.encoded, on: spawner.raw) }
     }
 
     /// Sends a signal to a command's process group.

@@ -143,8 +143,6 @@ struct cordon_received {
     ssize_t bytes;
     size_t descriptor_count;
     int descriptors[CORDON_MESSAGE_DESCRIPTORS];
-    /// From SCM_CREDENTIALS, seen from the receiver's pid namespace; 0 when absent.
-    int32_t sender;
     /// MSG_TRUNC or MSG_CTRUNC: part of the message was lost.
     int truncated;
 };
