@@ -161,3 +161,10 @@ const char *cordon_signal_name(int number) { return sigabbrev_np(number); }
 void cordon_ignore_signal(int number) { signal(number, SIG_IGN); }
 
 char **cordon_environment(void) { return environ; }
+
+void cordon_set_name(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
+
+int cordon_setrlimit(int resource, uint64_t value) {
+    struct rlimit limit = {.rlim_cur = value, .rlim_max = value};
+    return result(setrlimit(resource, &limit));
+}

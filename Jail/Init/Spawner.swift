@@ -32,6 +32,7 @@ struct SpawnerStart: ~Copyable {
 
 /// The spawner's whole life.
 func runSpawner(_ start: consuming SpawnerStart) -> Never {
+    nameProcess("cordon-spawner")
     let socket = start.socket, steps = start.steps
     let confined = confineReporting(start)
     do {
@@ -65,6 +66,7 @@ private func confine(_ start: consuming SpawnerStart) throws(StepFailure) -> [Ja
             case .cgroupNamespace: try enterNew(.cgroup)
             case .spawnerCapabilities(let kept): try dropForGood(keeping: kept)
             case .noNewPrivileges: try forbidNewPrivileges()
+            case .limits(let limits): for limit in limits { try setLimit(limit) }
             case .landlock(let abi, let scoped, let rules): try restrict(abi: abi, scoped: scoped, rules: rules)
             case .filters(_, let count):
                 guard count == start.filters.count else { throw Errno.badMessage }

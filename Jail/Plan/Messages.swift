@@ -61,7 +61,7 @@ public enum JailReport: Sendable, Hashable {
     /// A command does not run.
     case notStarted(step: String, errno: Errno)
     /// A child of PID 1 is dead: a command, or something it left behind.
-    case exited(pid: Int32, status: Int32, cpuMicroseconds: UInt64)
+    case exited(pid: Int32, status: Int32, cpuMicroseconds: UInt64, peakMemory: UInt64)
 
     /// When a step was done.
     public struct StepTime: Sendable, Hashable {
@@ -99,11 +99,12 @@ public enum JailReport: Sendable, Hashable {
             writer.write(UInt8(5))
             writer.write(step)
             writer.write(Int64(errno.rawValue))
-        case .exited(let pid, let status, let cpu):
+        case .exited(let pid, let status, let cpu, let memory):
             writer.write(UInt8(6))
             writer.write(Int64(pid))
             writer.write(Int64(status))
             writer.write(cpu)
+            writer.write(memory)
         }
         return writer.bytes
     }
@@ -128,7 +129,7 @@ public enum JailReport: Sendable, Hashable {
         case 6:
             self = .exited(
                 pid: try reader.number(as: Int32.self), status: try reader.number(as: Int32.self),
-                cpuMicroseconds: try reader.number())
+                cpuMicroseconds: try reader.number(), peakMemory: try reader.number())
         default: throw .badMessage
         }
         guard reader.isAtEnd else { throw .badMessage }

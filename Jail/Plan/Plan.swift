@@ -181,7 +181,7 @@ public enum Action: Sendable, Hashable {
     // Command
     /// The user and group of commands, or none where it is the spawner's own.
     case identity(user: UInt32, group: UInt32, capabilities: UInt64)
-    /// Limits that hold for each process.
+    /// Limits that hold for each process: of the spawner, which commands inherit, or of the command alone.
     case limits([ResourceLimit])
 }
 

@@ -89,6 +89,9 @@ private struct Planner {
         add(
             .spawner, .cgroupNamespace, .awaitRoot, .spawnerCapabilities(Capability.set(.setGid, .setUid, .kill)),
             .noNewPrivileges)
+        // 1, not 0: a core handler at the end of a pipe is started whatever the limit, except at this very
+        // value (core(5), fs/coredump.c). The filter keeps it there.
+        add(.spawner, .limits([ResourceLimit(.core, 1)]))
         addLandlock()
         let filters = FilterRequest(
             preset: isPure ? .pure : .agent, allowExecutableMemoryFiles: !restrictsExecution,
@@ -97,7 +100,7 @@ private struct Planner {
         add(.spawner, .filters(fingerprint: filterFingerprint(filters), count: 2))
 
         // Each command.
-        var processLimits = [ResourceLimit(.core, 0)]
+        var processLimits: [ResourceLimit] = []
         if let size = policy.resources.fileSize?.value { processLimits.append(ResourceLimit(.fileSize, size)) }
         if let files = policy.resources.openFiles?.value { processLimits.append(ResourceLimit(.openFiles, files)) }
         if let processLimit { processLimits.append(ResourceLimit(.processes, processLimit)) }

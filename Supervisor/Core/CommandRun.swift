@@ -85,7 +85,8 @@ private struct CommandRun: ~Copyable {
     /// Deaths that were reported before the pid of the command was.
     private var earlyDeaths: [Int32: Int32] = [:]
     private var isOver = false
-    private var reapedCpuMicroseconds: UInt64 = 0
+    /// What wait4(2) told of processes that PID 1 reaped: less than the whole tree, but there without cgroups.
+    private var reapedCpuMicroseconds: UInt64 = 0, reapedPeakMemory: UInt64 = 0
     private var interruption: Interruption?
     private var startedAt: UInt64?
     private var cpuBaseline: UInt64 = 0
@@ -241,8 +242,9 @@ private struct CommandRun: ~Copyable {
             cpuCheckAt = clock.nextCpuCheck(now: now, used: 0)
             outcome.times.append(Jail.NamedTime(step: "started", nanoseconds: monotonicNanoseconds()))
             if let status = earlyDeaths[pid] { end(status) }
-        case .exited(let pid, let status, let cpu):
+        case .exited(let pid, let status, let cpu, let memory):
             reapedCpuMicroseconds += cpu
+            reapedPeakMemory = max(reapedPeakMemory, memory)
             if pid == mainPid {
                 end(status)
             } else if mainPid == nil {
@@ -344,6 +346,7 @@ private struct CommandRun: ~Copyable {
         outcome.usage = jail.cgroups.read { $0.usage() } ?? CgroupUsage()
         outcome.usage.cpuMicroseconds =
             outcome.usage.cpuMicroseconds.map { $0 - min($0, cpuBaseline) } ?? reapedCpuMicroseconds
+        if outcome.usage.peakMemory == nil { outcome.usage.peakMemory = reapedPeakMemory }
         if outcome.usage.oomKills ?? 0 > 0, outcome.reason == .signaled || (outcome.exitCode ?? 0) != 0 {
             outcome.reason = .oom
         }
