@@ -165,4 +165,6 @@ const char *cordon_signal_name(int number) { return sigabbrev_np(number); }
 
 void cordon_ignore_signal(int number) { signal(number, SIG_IGN); }
 
+void cordon_default_signal(int number) { signal(number, SIG_DFL); }
+
 char **cordon_environment(void) { return environ; }
