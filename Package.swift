@@ -52,12 +52,14 @@ let supervisor: [Target] = [
         name: "SupervisorCore",
         dependencies: ["JailFilters", "JailPlan", "JailPlanner", "Linux", "Machine", "PolicyModel"], path: "Supervisor/Core",
         swiftSettings: strict),
+    .target(
+        name: "Doctor", dependencies: ["Linux", "Machine", "PolicyModel"], path: "Supervisor/Doctor", swiftSettings: strict),
     .executableTarget(
         name: "cordon-janitor", dependencies: ["Linux", "Machine"], path: "Supervisor/Janitor", swiftSettings: strict,
         linkerSettings: staticExecutable),
     .executableTarget(
         name: "cordon",
-        dependencies: ["JailPlan", "JailPlanner", "Linux", "Machine", "PolicyModel", "SupervisorCore"],
+        dependencies: ["Doctor", "JailPlan", "JailPlanner", "Linux", "Machine", "PolicyModel", "SupervisorCore"],
         path: "Supervisor/FrontEnd",
         swiftSettings: strict, linkerSettings: staticExecutable),
 ]

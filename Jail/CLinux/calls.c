@@ -160,6 +160,8 @@ const char *cordon_signal_name(int number) { return sigabbrev_np(number); }
 
 void cordon_ignore_signal(int number) { signal(number, SIG_IGN); }
 
+void cordon_default_signal(int number) { signal(number, SIG_DFL); }
+
 char **cordon_environment(void) { return environ; }
 
 void cordon_set_name(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }

@@ -54,6 +54,7 @@ int setresuid(uid_t real, uid_t effective, uid_t saved);
 int setresgid(gid_t real, gid_t effective, gid_t saved);
 int unshare(int flags);
 int setns(int descriptor, int type);
+int close_range(unsigned int first, unsigned int last, int flags);
 ssize_t getdents64(int directory, void *buffer, size_t length);
 ssize_t splice(int from, int64_t *from_offset, int to, int64_t *to_offset, size_t length, unsigned int flags);
 const char *strerrorname_np(int number);
@@ -241,6 +242,10 @@ const char *cordon_signal_name(int number);
 
 /// signal(number, SIG_IGN): the SIG_IGN macro is a cast of an integer to a function, which does not import.
 void cordon_ignore_signal(int number);
+
+/// signal(number, SIG_DFL): as above. A caller that ignores SIGCHLD passes that on, and its children are then
+/// reaped before anybody can ask how they ended.
+void cordon_default_signal(int number);
 
 /// environ(7): a global variable that Swift 6 refuses to read as such.
 char **cordon_environment(void);
