@@ -98,7 +98,7 @@ final class Scratch {
         var result: [String: String] = [:]
         for name in try FileManager.default.subpathsOfDirectory(atPath: path) {
             guard let status = Calls.status(path + "/" + name) else { continue }
-            let isFile = status.st_mode & S_IFMT == S_IFREG
+            let isFile = status.st_mode & S_IFMT == S_IFREG && status.st_size < 65536
             result[name] =
                 "\(String(status.st_mode, radix: 8)) \(status.st_uid)" + (isFile ? " " + (text(name) ?? "") : "")
         }
