@@ -72,6 +72,12 @@ let tests: [Target] = [
     .testTarget(
         name: "JailFiltersTests", dependencies: ["JailFilters", "CLibseccomp", "CLinux"],
         path: "Tests/JailFiltersTests", swiftSettings: strict),
+    // Static, because what is brought into a jail must not need the jail's libraries.
+    .executableTarget(
+        name: "probe", path: "Tests/Probe", exclude: ["README.md"], cSettings: c,
+        linkerSettings: [.unsafeFlags(["-static-executable", "-Xlinker", "-s"])]),
+    .executableTarget(name: "fault-fixture", path: "Tests/FaultFixture", cSettings: c),
+    .testTarget(name: "ConformanceTests", path: "Tests/Conformance", swiftSettings: strict),
 ]
 
 let package = Package(
