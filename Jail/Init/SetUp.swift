@@ -23,7 +23,9 @@ struct SetUp: ~Copyable {
 
     private var spawnerSocket: Int32 { get throws(Errno) { try descriptors.number(at: 1) } }
 
-    private func tree(_ index: Int) throws(Errno) -> Int32 { try descriptors.number(at: 2 + filterCount + groupCount + index) }
+    private func tree(_ index: Int) throws(Errno) -> Int32 {
+        try descriptors.number(at: 2 + filterCount + groupCount + index)
+    }
 
     private func groups() throws(Errno) -> [Int32] {
         var files: [Int32] = []
@@ -41,7 +43,9 @@ struct SetUp: ~Copyable {
 
     /// Applies every step of jail-init. Returns when each was done, or what failed.
     func run(spawnerBody: (consuming SpawnerStart) -> Never) -> JailReport {
-        do throws(StepFailure) { return .ready(times: try apply(spawnerBody: spawnerBody)) } catch { return error.report }
+        do throws(StepFailure) { return .ready(times: try apply(spawnerBody: spawnerBody)) } catch {
+            return error.report
+        }
     }
 
     private func apply(spawnerBody: (consuming SpawnerStart) -> Never) throws(StepFailure) -> [JailReport.StepTime] {

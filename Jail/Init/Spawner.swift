@@ -18,7 +18,8 @@ struct SpawnerStart: ~Copyable {
     let clock: ClockOffset
 
     init(
-        steps: [(index: Int, step: Step)], filters: [[UInt8]], groups: [Int32], socket: Int32, rootReady: consuming Descriptor,
+        steps: [(index: Int, step: Step)], filters: [[UInt8]], groups: [Int32], socket: Int32,
+        rootReady: consuming Descriptor,
         clock: ClockOffset
     ) {
         self.steps = steps

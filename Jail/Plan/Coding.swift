@@ -31,9 +31,11 @@ extension Plan {
 
 extension Action {
     private enum Code: UInt8 {
-        case freshKeyring, zeroClock, hostName, dropGroups, become, undumpable, forkSpawner, makeRoot, directory, symlink, file
+        case freshKeyring, zeroClock, hostName, dropGroups, become, undumpable, forkSpawner, makeRoot, directory,
+            symlink, file
         case attachTree, bind, fileSystem, rebind, hide, protect, sealRoot, pivotRoot, keepCapabilities
-        case enterCgroups, awaitRoot, cgroupNamespace, spawnerCapabilities, noNewPrivileges, landlock, filters, identity, limits
+        case enterCgroups, awaitRoot, cgroupNamespace, spawnerCapabilities, noNewPrivileges, landlock, filters,
+            identity, limits
     }
 
     func write(to writer: inout ByteWriter) {
@@ -146,7 +148,8 @@ extension Action {
         case .zeroClock: self = .zeroClock
         case .hostName: self = .hostName(try reader.text())
         case .dropGroups: self = .dropGroups
-        case .become: self = .become(user: try reader.number(as: UInt32.self), group: try reader.number(as: UInt32.self))
+        case .become:
+            self = .become(user: try reader.number(as: UInt32.self), group: try reader.number(as: UInt32.self))
         case .undumpable: self = .undumpable
         case .forkSpawner: self = .forkSpawner
         case .makeRoot: self = .makeRoot(bytes: try reader.number(), inodes: try reader.number())

@@ -229,7 +229,9 @@ private struct Planner {
 
     /// A tree of the host at a path in the jail. As root the supervisor clones it, whatever directories lie
     /// above it, and maps its owner's id to the command's; otherwise jail-init does, with the caller's rights.
-    private mutating func addHostTree(_ source: String, at path: String, writable: Bool, owned: Bool) throws(PlanFailure) {
+    private mutating func addHostTree(_ source: String, at path: String, writable: Bool, owned: Bool)
+        throws(PlanFailure)
+    {
         var attributes: MountAttributes = [.noSetUid, .noDevices]
         if !writable { attributes.insert(.readOnly) }
         if restrictsExecution, !isExecutable(path) { attributes.insert(.noExec) }
@@ -321,7 +323,8 @@ private struct Planner {
     private mutating func giveWhatStepsGive() {
         assurance.give(
             .userNamespace, .mountNamespace, .pidNamespace, .ipcNamespace, .utsNamespace, .cgroupNamespace,
-            .timeNamespace, .root, .proc, .capabilities, .noNewPrivileges, .seccomp, .keyring, .disk, .output, .treeKill)
+            .timeNamespace, .root, .proc, .capabilities, .noNewPrivileges, .seccomp, .keyring, .disk, .output, .treeKill
+        )
         // Without scopes the pid and network namespaces keep signals and abstract sockets inside; with the
         // host's network and no scopes, unix sockets are refused altogether.
         assurance.give(.landlockScope)

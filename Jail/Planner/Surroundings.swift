@@ -55,7 +55,8 @@ enum Surroundings {
     /// A directory with a root file system in place of the host's. Each entry at its top appears by itself,
     /// so that every mount point above is one that the jail made, not one that the image's author chose
     /// (CVE-2025-31133, -52565, -52881).
-    static func image(_ root: String, _ clone: (String) -> Int) throws(PlanFailure) -> [(tree: Action?, action: Action)] {
+    static func image(_ root: String, _ clone: (String) -> Int) throws(PlanFailure) -> [(tree: Action?, action: Action)]
+    {
         let ours = ["dev", "proc", "sys", "tmp", "run", "home", "etc"]
         do throws(Errno) {
             let directory = try open(root, [.readOnly, .directory])
@@ -71,7 +72,8 @@ enum Surroundings {
                 if status.isSymlink {
                     result.append((nil, .symlink(path: "/" + name, target: try readLink(name, in: directory.raw))))
                 } else if status.isDirectory {
-                    result.append((nil, .bind(source: root + "/" + name, path: "/" + name, attributes: common.union(.readOnly))))
+                    result.append(
+                        (nil, .bind(source: root + "/" + name, path: "/" + name, attributes: common.union(.readOnly))))
                 }
             }
             return result
@@ -96,7 +98,8 @@ enum Surroundings {
             .file(path: "/etc/group", contents: group, mode: 0o444),
             .file(path: "/etc/hostname", contents: hostName + "\n", mode: 0o444),
             .file(
-                path: "/etc/hosts", contents: "127.0.0.1 localhost \(hostName)\n::1 localhost ip6-localhost\n", mode: 0o444),
+                path: "/etc/hosts", contents: "127.0.0.1 localhost \(hostName)\n::1 localhost ip6-localhost\n",
+                mode: 0o444),
             // The same in all jails: it identifies nobody.
             .file(path: "/etc/machine-id", contents: "c04d04c04d04c04d04c04d04c04d04c0\n", mode: 0o444),
             .file(
@@ -157,7 +160,9 @@ enum Surroundings {
             .directory(path: privateStore, mode: 0o755, owner: 0),
             .fileSystem(
                 type: "tmpfs", path: privateStore,
-                parameters: [Parameter("size", "\(bytes)"), Parameter("nr_inodes", "\(inodes)"), Parameter("mode", "0755")],
+                parameters: [
+                    Parameter("size", "\(bytes)"), Parameter("nr_inodes", "\(inodes)"), Parameter("mode", "0755"),
+                ],
                 attributes: attributes),
         ]
         for (name, path, mode) in privateDirectories {

@@ -48,7 +48,9 @@ struct ToolchainPlan {
                     variables.append(("RUSTUP_HOME", rustup))
                 }
             }
-            if root.hasSuffix("/.pyenv"), !variables.contains(where: { $0.name == "PYENV_ROOT" }) { variables.append(("PYENV_ROOT", root)) }
+            if root.hasSuffix("/.pyenv"), !variables.contains(where: { $0.name == "PYENV_ROOT" }) {
+                variables.append(("PYENV_ROOT", root))
+            }
         }
     }
 

@@ -142,7 +142,9 @@ struct CgroupLease: ~Copyable {
             }
             return (read, written)
         }
-        guard let text = try? readText(directory + "/blkio.throttle.io_service_bytes_recursive") else { return (nil, nil) }
+        guard let text = try? readText(directory + "/blkio.throttle.io_service_bytes_recursive") else {
+            return (nil, nil)
+        }
         for line in text.split(separator: "\n") {
             let parts = line.split(separator: " ")
             guard parts.count == 3, let bytes = UInt64(parts[2]) else { continue }

@@ -59,7 +59,8 @@ struct CgroupMaker {
         }
         let directories = Array(made.reversed())
         return CgroupLease(
-            unified: unified, lock: alive.takeLock(), directories: directories, name: name, tree: tree, counters: counters,
+            unified: unified, lock: alive.takeLock(), directories: directories, name: name, tree: tree,
+            counters: counters,
             killable: killable, entrances: entrances)
     }
 
@@ -126,7 +127,8 @@ struct CgroupMaker {
             }
         case .io:
             for (rate, file) in [
-                (limits.readRate, "blkio.throttle.read_bps_device"), (limits.writeRate, "blkio.throttle.write_bps_device"),
+                (limits.readRate, "blkio.throttle.read_bps_device"),
+                (limits.writeRate, "blkio.throttle.write_bps_device"),
             ] {
                 guard let rate else { continue }
                 for device in try disks() { try set("\(device) \(rate)", directory + "/" + file) }

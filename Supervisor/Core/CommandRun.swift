@@ -41,7 +41,8 @@ public func run(
     _ request: RunRequest, in prepared: PreparedJail, filters: FilterStore, supervisor: Supervisor
 ) -> Outcome {
     let guarantees = GuaranteeNames(
-        enforced: prepared.guarantees.enforced, degraded: prepared.guarantees.degraded, notes: prepared.guarantees.notes)
+        enforced: prepared.guarantees.enforced, degraded: prepared.guarantees.degraded, notes: prepared.guarantees.notes
+    )
     do throws(LaunchFailure) {
         let programs = try filters.programs(for: prepared.filters)
         for directory in prepared.cacheDirectories { try makeCacheDirectory(directory) }
@@ -131,7 +132,8 @@ private struct CommandRun: ~Copyable {
         // The order waits on the socket until the spawner has confined itself.
         try jail.order(command, descriptors: (theirInput.raw, theirOutput.raw, theirErrors.raw))
         return CommandRun(
-            request, Outcome(reason: .error, guarantees: guarantees), clock, poller, signals, output, errors, input, jail)
+            request, Outcome(reason: .error, guarantees: guarantees), clock, poller, signals, output, errors, input,
+            jail)
     }
 
     private init(
@@ -183,8 +185,10 @@ private struct CommandRun: ~Copyable {
                 switch token {
                 case .control: try readControl()
                 case .spawner: try readSpawner()
-                case .output, .standardOutput: try output.advance(poller, Token.output.rawValue, Token.standardOutput.rawValue)
-                case .errors, .standardError: try errors.advance(poller, Token.errors.rawValue, Token.standardError.rawValue)
+                case .output, .standardOutput:
+                    try output.advance(poller, Token.output.rawValue, Token.standardOutput.rawValue)
+                case .errors, .standardError:
+                    try errors.advance(poller, Token.errors.rawValue, Token.standardError.rawValue)
                 case .input, .inputPipe: input.advance(poller, Token.input.rawValue, Token.inputPipe.rawValue)
                 case .signals: try readSignals()
                 }
@@ -199,7 +203,8 @@ private struct CommandRun: ~Copyable {
 
     private mutating func readControl() throws(LaunchFailure) {
         if isOver { return try step("epoll") { () throws(Errno) in try poller.remove(jail.control.raw) } }
-        let bytes = try step("jail-init") { () throws(Errno) in try receive(on: jail.control.raw, capacity: 65536).bytes }
+        let bytes = try step("jail-init") { () throws(Errno) in try receive(on: jail.control.raw, capacity: 65536).bytes
+        }
         if bytes.isEmpty {
             throw LaunchFailure(
                 step: "jail-init", remedy: "PID 1 of the jail ended unexpectedly; the host may be out of memory")
@@ -367,7 +372,9 @@ private struct RunClock {
 
     init(wall: UInt64?, cpu: UInt64?) {
         let now = monotonicNanoseconds()
-        wallDeadline = wall.map { now.addingReportingOverflow($0.multipliedReportingOverflow(by: 1_000_000).partialValue).partialValue }
+        wallDeadline = wall.map {
+            now.addingReportingOverflow($0.multipliedReportingOverflow(by: 1_000_000).partialValue).partialValue
+        }
         cpuLimitMicroseconds = cpu.map { $0 * 1000 }
         processors = UInt64(max(1, processorCount()))
     }
