@@ -94,12 +94,13 @@ extension Circumstances {
     }
 
     func blockerOfCapability(_ name: String) -> Blocker {
-        let word = String(name.dropFirst(4))
-        return Blocker(
-            name: name,
-            remedy: container == nil
-                ? (machine.user == 0 ? "start Cordon with \(name) (it was dropped from this root)" : "run as root")
-                : "docker run --cap-add \(word) …")
+        let remedy =
+            switch (machine.user, container) {
+            case (0, nil): "start Cordon with \(name): it was dropped from this root's capabilities"
+            case (0, _): "docker run --cap-add \(name.dropFirst(4)) …"
+            default: "run as root"
+            }
+        return Blocker(name: name, remedy: remedy)
     }
 
     /// A container's start with everything off that stands between Cordon and namespaces.
