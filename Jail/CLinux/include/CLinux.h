@@ -144,8 +144,6 @@ struct cordon_received {
     ssize_t bytes;
     size_t descriptor_count;
     int descriptors[CORDON_MESSAGE_DESCRIPTORS];
-    /// From SCM_CREDENTIALS, seen from the receiver's pid namespace; 0 when absent.
-    int32_t sender;
     /// MSG_TRUNC or MSG_CTRUNC: part of the message was lost.
     int truncated;
 };
@@ -231,6 +229,13 @@ int cordon_spawn_command(const struct cordon_command *command, int *failed);
 
 /// prctl(2) is variadic. One with an integer argument; −1 and errno as glibc's.
 int cordon_prctl(int attribute, unsigned long value);
+
+/// prctl(2) with PR_SET_NAME.
+void cordon_set_name(const char *name);
+
+/// setrlimit(2) of both values; glibc gives the first parameter an enum type in C, an integer in Swift's eyes
+/// only on some versions.
+int cordon_setrlimit(int resource, uint64_t value);
 
 /// sigabbrev_np(3), hidden behind _GNU_SOURCE.
 const char *cordon_signal_name(int number);
