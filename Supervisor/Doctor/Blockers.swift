@@ -56,6 +56,11 @@ extension Circumstances {
             return Blocker(
                 name: "SELinux", remedy: "see ausearch -m avc -ts recent; setenforce 0 tells whether it is the reason")
         }
+        if obstacle.errno == .notPermitted, obstacle.step.hasSuffix("(user)") {
+            return Blocker(
+                name: "a chroot(2), or a security module",
+                remedy: "leave the chroot (its kind of root rules out user namespaces; pivot_root's does not), or see dmesg")
+        }
         return Blocker(
             name: obstacle.errno?.name ?? "the kernel",
             remedy: container == nil ? "see dmesg for what refused it" : containerRemedy)
