@@ -113,12 +113,16 @@ private struct CommandRun: ~Copyable {
         var outputPipe = try step("pipe") { () throws(Errno) in try makePipe() }
         var errorPipe = try step("pipe") { () throws(Errno) in try makePipe() }
         var inputPipe = try step("pipe") { () throws(Errno) in try makePipe() }
-        let output = OutputStream(
-            source: try step("pipe") { () throws(Errno) in try outputPipe.takeReading() },
-            target: request.captures ? nil : 1, limit: request.outputLimit, masked: prepared.maskedValues)
-        let errors = OutputStream(
-            source: try step("pipe") { () throws(Errno) in try errorPipe.takeReading() },
-            target: request.captures ? nil : 2, limit: request.outputLimit, masked: prepared.maskedValues)
+        let output = try step("pipe") { () throws(Errno) in
+            try OutputStream(
+                source: try outputPipe.takeReading(), target: request.captures ? nil : 1, limit: request.outputLimit,
+                masked: prepared.maskedValues)
+        }
+        let errors = try step("pipe") { () throws(Errno) in
+            try OutputStream(
+                source: try errorPipe.takeReading(), target: request.captures ? nil : 2, limit: request.outputLimit,
+                masked: prepared.maskedValues)
+        }
         let input = InputStream(
             target: try step("pipe") { () throws(Errno) in try inputPipe.takeWriting() }, isOpen: request.readsInput)
 
@@ -175,8 +179,8 @@ private struct CommandRun: ~Copyable {
     mutating func loop() throws(LaunchFailure) {
         try watch(jail.control.raw, .readable, .control)
         try watch(jail.spawner.raw, .readable, .spawner)
-        try output.watch(poller, token: Token.output.rawValue)
-        try errors.watch(poller, token: Token.errors.rawValue)
+        try advanceOutput()
+        try advanceErrors()
         try input.watch(poller, source: Token.input.rawValue, target: Token.inputPipe.rawValue)
         if let raw = signals.read({ $0.descriptor.raw }) { try watch(raw, .readable, .signals) }
 
@@ -188,16 +192,23 @@ private struct CommandRun: ~Copyable {
                 switch token {
                 case .control: try readControl()
                 case .spawner: try readSpawner()
-                case .output, .standardOutput:
-                    try output.advance(poller, Token.output.rawValue, Token.standardOutput.rawValue)
-                case .errors, .standardError:
-                    try errors.advance(poller, Token.errors.rawValue, Token.standardError.rawValue)
+                case .output, .standardOutput: try advanceOutput()
+                case .errors, .standardError: try advanceErrors()
                 case .input, .inputPipe: input.advance(poller, Token.input.rawValue, Token.inputPipe.rawValue)
                 case .signals: try readSignals()
                 }
             }
             if !isOver { try enforce() }
         }
+    }
+
+    private mutating func advanceOutput() throws(LaunchFailure) {
+        try output.advance(
+            poller, sourceToken: Token.output.rawValue, targetToken: Token.standardOutput.rawValue)
+    }
+
+    private mutating func advanceErrors() throws(LaunchFailure) {
+        try errors.advance(poller, sourceToken: Token.errors.rawValue, targetToken: Token.standardError.rawValue)
     }
 
     private func watch(_ descriptor: Int32, _ events: Events, _ token: Token) throws(LaunchFailure) {
