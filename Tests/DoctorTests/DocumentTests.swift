@@ -1,0 +1,13 @@
+// Policies/GUARANTEES.md is the closed list, word for word.
+import Foundation
+import PolicyModel
+import Testing
+
+@Suite struct DocumentTests {
+    @Test func theDocumentIsTheList() throws {
+        let text = try String(contentsOfFile: repository + "/Policies/GUARANTEES.md", encoding: .utf8)
+        let rows = text.split(separator: "\n").filter { $0.hasPrefix("| `") }.map(String.init)
+        let expected = Guarantee.allCases.map { "| `\($0.rawValue)` | \($0.promise) | \($0.mechanism) |" }
+        #expect(rows == expected, "replace the table's rows by:\n\(expected.joined(separator: "\n"))")
+    }
+}
