@@ -99,18 +99,10 @@ extension Examination {
 
     private func assessIds() -> Assessment {
         if isRoot { return rests(.ids, on: ["ids.range"], by: "65,536 ids of its own for each live jail") }
-        var result = rests(.ids, on: ["ids.single"])
-        guard result.given == .yes else { return result }
-        result.given = .degraded
-        if check("ids.subordinate")?.state == .works {
-            result.mechanism = "subordinate ids through newuidmap(1)"
-            result.reason = "the jails of one user share them: no other user's, but not each jail's own"
-        } else {
-            result.mechanism = "one id, the caller's"
-            result.reason = "what escapes from the jail has the caller's id"
-        }
-        result.remedy = "run as root for ids that no other live jail has"
-        return result
+        let hasMore = check("ids.subordinate")?.state == .works
+        return rests(
+            .ids, on: ["ids.single"],
+            by: hasMore ? "the caller's own id and its subordinate ones, through newuidmap(1)" : "one id, the caller's")
     }
 
     private func assessController(_ guarantee: Guarantee) -> Assessment {
