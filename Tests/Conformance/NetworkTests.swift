@@ -30,11 +30,11 @@ extension Conformance {
         /// Row 24. A directory of tools that is mounted for the command may hold a socket too.
         @Test(arguments: [Mode.root, .rootless]) func socketsBesideTools(_ mode: Mode) throws {
             var run = try CordonRun.probe(mode, [])
-            let tools = try run.place.directory("home/.cargo/bin")
-            try run.place.file("home/.cargo/bin/tool", "#!/bin/sh\necho tool\n", mode: 0o755)
+            let tools = try run.place.directory("tools/bin")
+            try run.place.file("tools/bin/tool", "#!/bin/sh\necho tool\n", mode: 0o755)
             let granted = try run.place.directory("granted")
-            run.environment["PATH"] = tools + ":/usr/bin:/bin"
-            run.policyText = CordonRun.policy(mode, "[fs]\nread = [\"\(granted)\"]\n")
+            let root = run.place.path + "/tools"
+            run.policyText = CordonRun.policy(mode, "[fs]\nread = [\"\(granted)\"]\ntoolchains = [\"\(root)\"]\n")
             run.command = ["tool"]
             #expect(try run.run().output == "tool\n")
             for place in [tools + "/s", granted + "/s"] {

@@ -46,7 +46,11 @@ struct CordonRun {
     let place: Scratch
     var workspace: String { place.path + "/work" }
 
-    init(_ mode: Mode = .root, _ command: [String], options: [String] = [], policy: String? = nil) throws {
+    init(_ command: [String], options: [String] = [], policy: String? = nil) throws {
+        try self.init(.root, command, options: options, policy: policy)
+    }
+
+    init(_ mode: Mode, _ command: [String], options: [String] = [], policy: String? = nil) throws {
         self.mode = mode
         self.command = command
         self.options = options

@@ -146,6 +146,11 @@ final class RunningProcess {
             }
             usleep(500)
         }
+        closeInput()
+        for index in outputs.indices where outputs[index] >= 0 {
+            close(outputs[index])
+            outputs[index] = -1
+        }
         let raw = status ?? 0
         let ending: Ending = raw & 0x7f == 0 ? .exited(raw >> 8 & 0xff) : .signaled(raw & 0x7f)
         return Finished(
