@@ -59,7 +59,8 @@ public func setMountAttributes(
 ///
 /// The corresponding C function is `mount_setattr` with `MS_PRIVATE`.
 public func makePrivate(_ path: String) throws(Errno) {
-    try checkRaw(unsafe cordon_mount_setattr(currentDirectory, path, UInt32(AT_RECURSIVE), 0, 0, UInt64(MS_PRIVATE), -1))
+    try checkRaw(
+        unsafe cordon_mount_setattr(currentDirectory, path, UInt32(AT_RECURSIVE), 0, 0, UInt64(MS_PRIVATE), -1))
 }
 
 /// Attaches a detached tree at a path beneath a directory; with an empty path, at the directory itself.
@@ -85,7 +86,8 @@ public func makeFileSystem(
     }
     try checkRaw(cordon_fsconfig(context.raw, nil, nil))
     return Descriptor(
-        owning: try check(fsmount(context.raw, UInt32(FSMOUNT_CLOEXEC), UInt32(truncatingIfNeeded: attributes.rawValue))))
+        owning: try check(
+            fsmount(context.raw, UInt32(FSMOUNT_CLOEXEC), UInt32(truncatingIfNeeded: attributes.rawValue))))
 }
 
 /// Makes `path` the root and hangs the old root over it; both may be ".".

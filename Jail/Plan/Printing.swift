@@ -63,6 +63,8 @@ extension Action: CustomStringConvertible {
         case .sealRoot: "seal-root"
         case .pivotRoot: "pivot-root"
         case .keepCapabilities(let set): "keep-capabilities \(Self.hex(set))"
+        case .enterCgroups: "enter-cgroups"
+        case .awaitRoot: "await-root"
         case .cgroupNamespace: "cgroup-namespace"
         case .spawnerCapabilities(let set): "spawner-capabilities \(Self.hex(set))"
         case .noNewPrivileges: "no-new-privileges"

@@ -70,7 +70,7 @@ private struct Planner {
         add(.stub, .clone(namespaces))
         add(.supervisor, .mapIds(map))
 
-        // PID 1: identity first, then the spawner, which is placed while mounts are made.
+        // PID 1: identity first, then the spawner, which enters its groups while mounts are made.
         add(.jailInit, .freshKeyring, .zeroClock, .hostName(policy.identity.hostname))
         if case .single(let inside, _, _) = map {
             add(.jailInit, .become(user: inside, group: inside == 0 ? 0 : command.group))
@@ -85,7 +85,13 @@ private struct Planner {
         add(.jailInit, .sealRoot, .pivotRoot, .keepCapabilities(Capability.set(.kill)))
 
         // The spawner: what commands inherit. The filter comes last, since it forbids most of the above.
-        add(.spawner, .cgroupNamespace, .spawnerCapabilities(Capability.set(.setGid, .setUid, .kill)), .noNewPrivileges)
+        if limits != nil { add(.spawner, .enterCgroups) }
+        add(
+            .spawner, .cgroupNamespace, .awaitRoot, .spawnerCapabilities(Capability.set(.setGid, .setUid, .kill)),
+            .noNewPrivileges)
+        // 1, not 0: a core handler at the end of a pipe is started whatever the limit, except at this very
+        // value (core(5), fs/coredump.c). The filter keeps it there.
+        add(.spawner, .limits([ResourceLimit(.core, 1)]))
         addLandlock()
         let filters = FilterRequest(
             preset: isPure ? .pure : .agent, allowExecutableMemoryFiles: !restrictsExecution,
@@ -94,7 +100,7 @@ private struct Planner {
         add(.spawner, .filters(fingerprint: filterFingerprint(filters), count: 2))
 
         // Each command.
-        var processLimits = [ResourceLimit(.core, 0)]
+        var processLimits: [ResourceLimit] = []
         if let size = policy.resources.fileSize?.value { processLimits.append(ResourceLimit(.fileSize, size)) }
         if let files = policy.resources.openFiles?.value { processLimits.append(ResourceLimit(.openFiles, files)) }
         if let processLimit { processLimits.append(ResourceLimit(.processes, processLimit)) }
@@ -211,13 +217,10 @@ private struct Planner {
         for (_, path, _) in Surroundings.privateDirectories {
             landlockRules.append(LandlockRule(path, LandlockAccess.read.union(.change).union(execute).union(.device)))
         }
-        for path in ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"] {
+        // Trees at the top of an image, or of a host whose /bin is a directory. /etc was bound piece by piece.
+        for case .bind(_, let path, _) in steps.map(\.action)
+        where path.utf8.dropFirst().allSatisfy({ $0 != UInt8(ascii: "/") }) && path != "/usr" {
             landlockRules.append(LandlockRule(path, LandlockAccess.read.union(execute)))
-        }
-        if request.image != nil {
-            for case .bind(_, let path, _) in steps.map(\.action) where !landlockRules.contains(where: { $0.path == path }) {
-                landlockRules.append(LandlockRule(path, LandlockAccess.read.union(execute)))
-            }
         }
         for rule in policy.fileSystem.exec ?? [] {
             if let path = literalPath(rule.value) { landlockRules.append(LandlockRule(path, .execute)) }
@@ -226,7 +229,9 @@ private struct Planner {
 
     /// A tree of the host at a path in the jail. As root the supervisor clones it, whatever directories lie
     /// above it, and maps its owner's id to the command's; otherwise jail-init does, with the caller's rights.
-    private mutating func addHostTree(_ source: String, at path: String, writable: Bool, owned: Bool) throws(PlanFailure) {
+    private mutating func addHostTree(_ source: String, at path: String, writable: Bool, owned: Bool)
+        throws(PlanFailure)
+    {
         var attributes: MountAttributes = [.noSetUid, .noDevices]
         if !writable { attributes.insert(.readOnly) }
         if restrictsExecution, !isExecutable(path) { attributes.insert(.noExec) }
@@ -318,7 +323,8 @@ private struct Planner {
     private mutating func giveWhatStepsGive() {
         assurance.give(
             .userNamespace, .mountNamespace, .pidNamespace, .ipcNamespace, .utsNamespace, .cgroupNamespace,
-            .timeNamespace, .root, .proc, .capabilities, .noNewPrivileges, .seccomp, .keyring, .disk, .output, .treeKill)
+            .timeNamespace, .root, .proc, .capabilities, .noNewPrivileges, .seccomp, .keyring, .disk, .output, .treeKill
+        )
         // Without scopes the pid and network namespaces keep signals and abstract sockets inside; with the
         // host's network and no scopes, unix sockets are refused altogether.
         assurance.give(.landlockScope)

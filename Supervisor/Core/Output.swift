@@ -133,7 +133,9 @@ struct OutputStream: ~Copyable {
     }
 
     /// Moves what can be moved without waiting: reads while nothing is pending, writes while there is room.
-    mutating func advance(_ poller: borrowing Poller, _ sourceToken: UInt64, _ targetToken: UInt64) throws(LaunchFailure) {
+    mutating func advance(_ poller: borrowing Poller, _ sourceToken: UInt64, _ targetToken: UInt64)
+        throws(LaunchFailure)
+    {
         if pending.isEmpty { fill() } else { drain() }
         while !targetIsWatchable, !pending.isEmpty { drain() }
         guard targetIsWatchable, let target else { return }

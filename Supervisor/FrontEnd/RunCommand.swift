@@ -104,7 +104,9 @@ private func plan(
         setEnvironment: options.limits.environment.map { (name: $0.0, value: $0.1) }, image: image)
     do throws(PlanFailure) { return try makePlan(policy: policy, request: request, machine: machine) } catch {
         let text = error.description
-        throw RunRefusal(step: "plan", object: error.objectName, text: text.joinedLines("\ncordon: "), remedy: text.joinedLines("; "))
+        throw RunRefusal(
+            step: "plan", object: error.objectName, text: text.joinedLines("\ncordon: "), remedy: text.joinedLines("; ")
+        )
     }
 }
 
@@ -125,7 +127,9 @@ extension String {
     }
 }
 
-private func finish(_ outcome: Outcome, _ options: RunOptions, _ report: consuming ReportFile?, alreadySaid: Bool = false) -> Never {
+private func finish(
+    _ outcome: Outcome, _ options: RunOptions, _ report: consuming ReportFile?, alreadySaid: Bool = false
+) -> Never {
     let json = reportObject(outcome)
     if let report, !report.write(json + "\n") {
         leave(printing: "cordon: the report could not be written\n", code: ExitCode.cordonFailed, to: 2)
