@@ -62,7 +62,9 @@ let supervisor: [Target] = [
         linkerSettings: staticExecutable),
     .executableTarget(
         name: "cordon",
-        dependencies: ["Doctor", "JailPlan", "JailPlanner", "Linux", "Machine", "PolicyModel", "SupervisorCore"],
+        dependencies: [
+            "Doctor", "JailPlan", "JailPlanner", "Linux", "Machine", "PolicyModel", "PolicyPresets", "SupervisorCore",
+        ],
         path: "Supervisor/FrontEnd",
         swiftSettings: strict, linkerSettings: staticExecutable),
 ]

@@ -6,6 +6,7 @@
 #include <linux/filter.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
+#include <net/if.h>
 #include <string.h>
 #include <sys/syscall.h>
 
@@ -169,4 +170,13 @@ void cordon_set_name(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
 int cordon_setrlimit(int resource, uint64_t value) {
     struct rlimit limit = {.rlim_cur = value, .rlim_max = value};
     return result(setrlimit(resource, &limit));
+}
+
+int cordon_loopback_up(void) {
+    int socket_descriptor = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (socket_descriptor < 0) return -errno;
+    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+    int status = result(ioctl(socket_descriptor, SIOCSIFFLAGS, &request));
+    close(socket_descriptor);
+    return status;
 }

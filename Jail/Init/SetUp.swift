@@ -59,6 +59,7 @@ struct SetUp: ~Copyable {
                 case .freshKeyring: try joinFreshKeyring()
                 case .zeroClock: clock = try zeroClock()
                 case .hostName(let name): try setHostName(name)
+                case .loopback: try switchOnLoopback()
                 case .dropGroups: try dropSupplementaryGroups()
                 case .become(let user, let group): try become(user: user, group: group)
                 case .undumpable: try makeUndumpable()

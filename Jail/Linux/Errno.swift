@@ -56,6 +56,8 @@ public struct Errno: Error, Hashable, Sendable, RawRepresentable {
     public static let tooManyUsers = Errno(rawValue: EUSERS)
     /// Invalid cross-device link; of openat2, that a path leads out of its directory.
     public static let crossDevice = Errno(rawValue: EXDEV)
+    /// Input/output error.
+    public static let inputOutput = Errno(rawValue: EIO)
     /// No such device: of a mount, that the kernel has no such file system.
     public static let noDevice = Errno(rawValue: ENODEV)
 

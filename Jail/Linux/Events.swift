@@ -158,3 +158,11 @@ public func waitReadable(_ descriptor: Int32, milliseconds: Int? = nil) throws(E
 ///
 /// The corresponding C function is `clock_nanosleep`.
 public func pause(microseconds: UInt32) { usleep(microseconds) }
+
+/// Whether a descriptor takes at least a little at this moment, or has failed.
+///
+/// The corresponding C function is `poll`.
+public func isWritable(_ descriptor: Int32) -> Bool {
+    var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+    return unsafe poll(&entry, 1, 0) > 0
+}

@@ -315,7 +315,8 @@ public func startSession() throws(Errno) { try check(setsid()) }
 /// A process that does nothing but keep new namespaces alive. It is gone when the value is.
 ///
 /// The corresponding system call is `clone3`; the process shares this one's memory and runs no Swift.
-// Safe: the stack is private, unmapped once, and only after the process that stands on it is reaped.
+///
+/// Safe: the stack is private, unmapped once, and only after the process that stands on it is reaped.
 @safe public struct NamespaceHolder: ~Copyable {
     /// Its pid in the caller's namespace.
     public let pid: Int32

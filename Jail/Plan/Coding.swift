@@ -31,7 +31,8 @@ extension Plan {
 
 extension Action {
     private enum Code: UInt8 {
-        case freshKeyring, zeroClock, hostName, dropGroups, become, undumpable, forkSpawner, makeRoot, directory,
+        case freshKeyring, zeroClock, hostName, loopback, dropGroups, become, undumpable, forkSpawner, makeRoot,
+            directory,
             symlink, file
         case attachTree, bind, fileSystem, rebind, hide, protect, sealRoot, pivotRoot, keepCapabilities
         case enterCgroups, awaitRoot, cgroupNamespace, spawnerCapabilities, noNewPrivileges, landlock, filters,
@@ -47,6 +48,7 @@ extension Action {
         case .hostName(let name):
             code(.hostName)
             writer.write(name)
+        case .loopback: code(.loopback)
         case .dropGroups: code(.dropGroups)
         case .become(let user, let group):
             code(.become)
@@ -147,6 +149,7 @@ extension Action {
         case .freshKeyring: self = .freshKeyring
         case .zeroClock: self = .zeroClock
         case .hostName: self = .hostName(try reader.text())
+        case .loopback: self = .loopback
         case .dropGroups: self = .dropGroups
         case .become:
             self = .become(user: try reader.number(as: UInt32.self), group: try reader.number(as: UInt32.self))

@@ -126,6 +126,8 @@ public enum Action: Sendable, Hashable {
     case zeroClock
     /// The host name.
     case hostName(String)
+    /// The network namespace's own loopback is switched on.
+    case loopback
     /// No supplementary groups.
     case dropGroups
     /// All three user and group ids.

@@ -44,6 +44,7 @@ extension Action: CustomStringConvertible {
         case .freshKeyring: "fresh-keyring"
         case .zeroClock: "zero-clock"
         case .hostName(let name): "host-name \(name)"
+        case .loopback: "loopback"
         case .dropGroups: "drop-groups"
         case .become(let user, let group): "become \(user):\(group)"
         case .undumpable: "undumpable"

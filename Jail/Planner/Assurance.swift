@@ -86,7 +86,7 @@ struct Assurance {
         } else if resources.ioRead != nil || resources.ioWrite != nil {
             lack(.io, obstacle, remedy: remedy)
         }
-        if tree.layout != .none { give(.janitor) }
+        give(.janitor)
         return (tree.layout == .none ? nil : limits, processLimit)
     }
 

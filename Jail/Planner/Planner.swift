@@ -72,6 +72,7 @@ private struct Planner {
 
         // PID 1: identity first, then the spawner, which enters its groups while mounts are made.
         add(.jailInit, .freshKeyring, .zeroClock, .hostName(policy.identity.hostname))
+        if !isOpenNetwork { add(.jailInit, .loopback) }
         if case .single(let inside, _, _) = map {
             add(.jailInit, .become(user: inside, group: inside == 0 ? 0 : command.group))
         } else {
@@ -86,13 +87,13 @@ private struct Planner {
 
         // The spawner: what commands inherit. The filter comes last, since it forbids most of the above.
         if limits != nil { add(.spawner, .enterCgroups) }
-        add(
-            .spawner, .cgroupNamespace, .awaitRoot, .spawnerCapabilities(Capability.set(.setGid, .setUid, .kill)),
-            .noNewPrivileges)
+        add(.spawner, .cgroupNamespace, .awaitRoot, .noNewPrivileges)
         // 1, not 0: a core handler at the end of a pipe is started whatever the limit, except at this very
         // value (core(5), fs/coredump.c). The filter keeps it there.
         add(.spawner, .limits([ResourceLimit(.core, 1)]))
         addLandlock()
+        // After Landlock, whose rules name places that only the command may enter.
+        add(.spawner, .spawnerCapabilities(Capability.set(.setGid, .setUid, .kill)))
         let filters = FilterRequest(
             preset: isPure ? .pure : .agent, allowExecutableMemoryFiles: !restrictsExecution,
             allowUnixSockets: !(isOpenNetwork && machine.landlockABI < 6),
@@ -222,6 +223,10 @@ private struct Planner {
         where path.utf8.dropFirst().allSatisfy({ $0 != UInt8(ascii: "/") }) && path != "/usr" {
             landlockRules.append(LandlockRule(path, LandlockAccess.read.union(execute)))
         }
+        // A dynamic program is executed together with its loader; without it, no listed program would start.
+        if restrictsExecution {
+            for path in Surroundings.loaders { landlockRules.append(LandlockRule(path, .execute)) }
+        }
         for rule in policy.fileSystem.exec ?? [] {
             if let path = literalPath(rule.value) { landlockRules.append(LandlockRule(path, .execute)) }
         }
@@ -274,6 +279,11 @@ private struct Planner {
             protect: protect.filter { literalPath($0) == nil && $0.anchor == .workspace })
         for grant in grants where (try? status(at: grant.path, follow: true))?.isDirectory == true {
             let found = try walk.masks(in: grant.path)
+            if grant.writable {
+                for parent in Self.parents(of: found.protected, in: grant.path) {
+                    add(.jailInit, .rebind(source: parent, path: parent, attributes: [.noSetUid, .noDevices]))
+                }
+            }
             add(.jailInit, found.hidden.map { .hide(path: $0, optional: true) })
             add(.jailInit, found.sockets.map { .hide(path: $0, optional: true) })
             if grant.writable { add(.jailInit, found.protected.map { .protect(path: $0, optional: true) }) }
@@ -300,6 +310,17 @@ private struct Planner {
         } else if !(deny.isEmpty && protect.isEmpty) {
             assurance.give(.denyCreate)
         }
+    }
+
+    /// The directories right above protected files. As mount points of their own they cannot be renamed, so
+    /// `.git` with its protected hooks cannot be moved aside and replaced by a copy.
+    private static func parents(of paths: [String], in root: String) -> [String] {
+        var parents: [String] = []
+        for path in paths {
+            let parent = path.split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 }
+            if parent != root, !parents.contains(parent) { parents.append(parent) }
+        }
+        return parents
     }
 
     // MARK: - The second wall and the summary

@@ -19,6 +19,11 @@ enum Surroundings {
     /// Top-level names that are links into /usr on a merged system, or directories of their own.
     private static let programDirectories = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"]
 
+    /// Dynamic loaders of x86-64: glibc's, where the ABI says and where distributions keep it, and musl's.
+    static let loaders = [
+        "/lib64/ld-linux-x86-64.so.2", "/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", "/lib/ld-musl-x86_64.so.1",
+    ]
+
     /// What is taken from the host's /etc, where it is there. Everything else of /etc stays outside.
     private static let hostConfiguration = [
         "alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "locale.conf", "localtime", "mime.types",

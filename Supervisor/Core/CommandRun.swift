@@ -74,6 +74,7 @@ private struct CommandRun: ~Copyable {
     }
 
     private let request: RunRequest
+    private let directory: String
     private let poller: Poller
     private let jail: Jail
     private var output: OutputStream
@@ -81,7 +82,7 @@ private struct CommandRun: ~Copyable {
     private var input: InputStream
     private var signals: SignalSource?
     private var outcome: Outcome
-    private let clock: RunClock
+    private var clock: RunClock
     private var mainPid: Int32?
     /// Deaths that were reported before the pid of the command was.
     private var earlyDeaths: [Int32: Int32] = [:]
@@ -112,12 +113,16 @@ private struct CommandRun: ~Copyable {
         var outputPipe = try step("pipe") { () throws(Errno) in try makePipe() }
         var errorPipe = try step("pipe") { () throws(Errno) in try makePipe() }
         var inputPipe = try step("pipe") { () throws(Errno) in try makePipe() }
-        let output = OutputStream(
-            source: try step("pipe") { () throws(Errno) in try outputPipe.takeReading() },
-            target: request.captures ? nil : 1, limit: request.outputLimit, masked: prepared.maskedValues)
-        let errors = OutputStream(
-            source: try step("pipe") { () throws(Errno) in try errorPipe.takeReading() },
-            target: request.captures ? nil : 2, limit: request.outputLimit, masked: prepared.maskedValues)
+        let output = try step("pipe") { () throws(Errno) in
+            try OutputStream(
+                source: try outputPipe.takeReading(), target: request.captures ? nil : 1, limit: request.outputLimit,
+                masked: prepared.maskedValues)
+        }
+        let errors = try step("pipe") { () throws(Errno) in
+            try OutputStream(
+                source: try errorPipe.takeReading(), target: request.captures ? nil : 2, limit: request.outputLimit,
+                masked: prepared.maskedValues)
+        }
         let input = InputStream(
             target: try step("pipe") { () throws(Errno) in try inputPipe.takeWriting() }, isOpen: request.readsInput)
 
@@ -132,16 +137,18 @@ private struct CommandRun: ~Copyable {
         // The order waits on the socket until the spawner has confined itself.
         try jail.order(command, descriptors: (theirInput.raw, theirOutput.raw, theirErrors.raw))
         return CommandRun(
-            request, Outcome(reason: .error, guarantees: guarantees), clock, poller, signals, output, errors, input,
+            request, prepared.directory, Outcome(reason: .error, guarantees: guarantees), clock, poller, signals,
+            output, errors, input,
             jail)
     }
 
     private init(
-        _ request: RunRequest, _ outcome: Outcome, _ clock: RunClock, _ poller: consuming Poller,
+        _ request: RunRequest, _ directory: String, _ outcome: Outcome, _ clock: RunClock, _ poller: consuming Poller,
         _ signals: consuming SignalSource?, _ output: consuming OutputStream, _ errors: consuming OutputStream,
         _ input: consuming InputStream, _ jail: consuming Jail
     ) {
         self.request = request
+        self.directory = directory
         self.outcome = outcome
         self.clock = clock
         self.poller = poller
@@ -172,8 +179,8 @@ private struct CommandRun: ~Copyable {
     mutating func loop() throws(LaunchFailure) {
         try watch(jail.control.raw, .readable, .control)
         try watch(jail.spawner.raw, .readable, .spawner)
-        try output.watch(poller, token: Token.output.rawValue)
-        try errors.watch(poller, token: Token.errors.rawValue)
+        try advanceOutput()
+        try advanceErrors()
         try input.watch(poller, source: Token.input.rawValue, target: Token.inputPipe.rawValue)
         if let raw = signals.read({ $0.descriptor.raw }) { try watch(raw, .readable, .signals) }
 
@@ -185,16 +192,23 @@ private struct CommandRun: ~Copyable {
                 switch token {
                 case .control: try readControl()
                 case .spawner: try readSpawner()
-                case .output, .standardOutput:
-                    try output.advance(poller, Token.output.rawValue, Token.standardOutput.rawValue)
-                case .errors, .standardError:
-                    try errors.advance(poller, Token.errors.rawValue, Token.standardError.rawValue)
+                case .output, .standardOutput: try advanceOutput()
+                case .errors, .standardError: try advanceErrors()
                 case .input, .inputPipe: input.advance(poller, Token.input.rawValue, Token.inputPipe.rawValue)
                 case .signals: try readSignals()
                 }
             }
             if !isOver { try enforce() }
         }
+    }
+
+    private mutating func advanceOutput() throws(LaunchFailure) {
+        try output.advance(
+            poller, sourceToken: Token.output.rawValue, targetToken: Token.standardOutput.rawValue)
+    }
+
+    private mutating func advanceErrors() throws(LaunchFailure) {
+        try errors.advance(poller, sourceToken: Token.errors.rawValue, targetToken: Token.standardError.rawValue)
     }
 
     private func watch(_ descriptor: Int32, _ events: Events, _ token: Token) throws(LaunchFailure) {
@@ -237,11 +251,13 @@ private struct CommandRun: ~Copyable {
             throw LaunchFailure(step: name, object: object, errno: errno)
         case .notStarted(let step, let errno):
             throw LaunchFailure(
-                step: step, object: request.arguments.first ?? "", errno: errno, remedy: Self.remedy(step: step, errno))
+                step: step, object: step == "directory" ? directory : request.arguments.first ?? "", errno: errno,
+                remedy: Self.remedy(step: step, errno))
         case .started(let pid):
             mainPid = pid
             let now = monotonicNanoseconds()
             startedAt = now
+            clock.start(now: now)
             // What was used so far was the set-up's.
             cpuBaseline = (jail.cgroups.read { $0.cpuMicroseconds() } ?? nil) ?? 0
             cpuCheckAt = clock.nextCpuCheck(now: now, used: 0)
@@ -366,17 +382,27 @@ private struct CommandRun: ~Copyable {
 
 /// The two clocks of a run.
 private struct RunClock {
-    let wallDeadline: UInt64?
+    private(set) var wallDeadline: UInt64?
+    private let wallLimit: UInt64?
     private let cpuLimitMicroseconds: UInt64?
     private let processors: UInt64
 
     init(wall: UInt64?, cpu: UInt64?) {
         let now = monotonicNanoseconds()
-        wallDeadline = wall.map {
-            now.addingReportingOverflow($0.multipliedReportingOverflow(by: 1_000_000).partialValue).partialValue
+        wallLimit = wall
+        wallDeadline = wall.map { Self.deadline(now, $0) }
+        cpuLimitMicroseconds = cpu.map { $0.multipliedReportingOverflow(by: 1000) }.map {
+            $0.overflow ? .max : $0.partialValue
         }
-        cpuLimitMicroseconds = cpu.map { $0 * 1000 }
         processors = UInt64(max(1, processorCount()))
+    }
+
+    /// The command's time starts with the command; until then the same limit holds for the set-up.
+    mutating func start(now: UInt64) { wallDeadline = wallLimit.map { Self.deadline(now, $0) } }
+
+    private static func deadline(_ now: UInt64, _ milliseconds: UInt64) -> UInt64 {
+        // Ten years are as good as for ever, and their nanoseconds fit.
+        now + min(milliseconds, 315_360_000_000) * 1_000_000
     }
 
     func wallIsOver(now: UInt64) -> Bool { wallDeadline.map { now >= $0 } ?? false }
@@ -390,6 +416,8 @@ private struct RunClock {
     /// left lasts this long. The kernel has no notification for it, so this is when to look again.
     func nextCpuCheck(now: UInt64, used: UInt64) -> UInt64? {
         guard let limit = cpuLimitMicroseconds else { return nil }
-        return now + max((limit - min(limit, used)) * 1000 / processors, 1_000_000)
+        // At least once a day.
+        let left = min(limit - min(limit, used), 86_400_000_000)
+        return now + max(left * 1000 / processors, 1_000_000)
     }
 }

@@ -9,6 +9,7 @@ struct InputStream: ~Copyable {
     private var sourceIsOpen: Bool
     /// Regular files are always ready and cannot be watched.
     private var sourceIsWatchable = true
+    private var targetIsWatched = false
     private static let source: Int32 = 0
 
     init(target: consuming Descriptor, isOpen: Bool) {
@@ -46,15 +47,16 @@ struct InputStream: ~Copyable {
             // The command closed its input: there is nobody to read for.
             if error != .again { return end(poller) }
         }
-        guard sourceIsWatchable else { return }
+        guard sourceIsWatchable, targetIsWatched == pending.isEmpty else { return }
+        // Either the source is watched or the target: a closed other end is always reported, and with nothing to
+        // be done about it the loop would spin.
+        targetIsWatched = !pending.isEmpty
         if pending.isEmpty {
             try? poller.remove(raw)
-            try? poller.modify(Self.source, .readable, token: source)
+            try? poller.add(Self.source, .readable, token: source)
         } else {
-            try? poller.modify(Self.source, [], token: source)
-            do throws(Errno) { try poller.add(raw, .writable, token: targetToken) } catch {
-                try? poller.modify(raw, .writable, token: targetToken)
-            }
+            try? poller.remove(Self.source)
+            try? poller.add(raw, .writable, token: targetToken)
         }
     }
 

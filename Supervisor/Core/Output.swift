@@ -91,92 +91,122 @@ struct Masker {
 }
 
 /// One stream out of a jail, on its way to a descriptor of the caller or into a capture.
+///
+/// Either its source is watched, or, while something is pending, its target. Never both: the kernel reports
+/// a closed other end whether it was asked for or not, and a loop would spin on it.
 struct OutputStream: ~Copyable {
     private var source: Descriptor?
     /// The caller's descriptor, or nil where the stream is captured.
     private let target: Int32?
     private(set) var capture: Capture
     private var masker: Masker
+    /// Where the target is a terminal.
+    private var terminal: TerminalFilter?
     private var pending: ArraySlice<UInt8> = []
     private var buffer = [UInt8](repeating: 0, count: 65536)
-    private var isClosed = false
+    private var watched = Watched.nothing
+    /// Regular files cannot be watched, and need not be: writing to them does not wait.
     private var targetIsWatchable = true
-    private var isTargetGone = false
     /// Bytes seen, masked or not, kept or not.
     private(set) var total: UInt64 = 0
 
-    /// A pipe says "writable" when this much fits (pipe(7), PIPE_BUF), so such a write never waits.
+    private enum Watched { case nothing, source, target }
+
+    /// A pipe says "writable" when this much fits (pipe(7), PIPE_BUF), so such a write never waits. The caller's
+    /// descriptor may be shared with others, so it is not made non-blocking.
     private static let atomicWrite = 4096
 
-    init(source: consuming Descriptor, target: Int32?, limit: UInt64, masked: [String]) {
+    init(source: consuming Descriptor, target: Int32?, limit: UInt64, masked: [String]) throws(Errno) {
+        try source.setNonBlocking(true)
         self.source = consume source
         self.target = target
         capture = Capture(limit: limit)
         masker = Masker(masked)
+        if let target, isTerminal(target) { terminal = TerminalFilter() }
     }
 
     /// Whether the stream has ended and everything was delivered.
-    var isDone: Bool { isClosed && pending.isEmpty }
+    var isDone: Bool { source == nil && pending.isEmpty }
 
-    /// Starts watching the source.
-    mutating func watch(_ poller: borrowing Poller, token: UInt64) throws(LaunchFailure) {
-        if let target {
-            // Regular files cannot be watched, and need not be: writing to them does not wait.
-            do throws(Errno) { try poller.add(target, [], token: token) } catch {
-                targetIsWatchable = false
-                if error != .notPermitted, error != .exists { isTargetGone = true }
-            }
-        }
-        if let raw = source.read({ $0.raw }) {
-            try step("epoll") { () throws(Errno) in try poller.add(raw, .readable, token: token) }
-        }
-    }
-
-    /// Moves what can be moved without waiting: reads while nothing is pending, writes while there is room.
-    mutating func advance(_ poller: borrowing Poller, _ sourceToken: UInt64, _ targetToken: UInt64)
-        throws(LaunchFailure)
-    {
+    /// Moves what can be moved without waiting, and watches for what comes next. While output waits for its
+    /// reader nothing is read, so the command waits too.
+    mutating func advance(
+        _ poller: borrowing Poller, sourceToken: UInt64, targetToken: UInt64
+    ) throws(LaunchFailure) {
         if pending.isEmpty { fill() } else { drain() }
         while !targetIsWatchable, !pending.isEmpty { drain() }
-        guard targetIsWatchable, let target else { return }
-        // While output waits for its reader nothing is read, so the command waits too.
-        try step("epoll") { () throws(Errno) in
-            try poller.modify(target, pending.isEmpty ? [] : .writable, token: targetToken)
-            if let raw = source.read({ $0.raw }) {
-                try poller.modify(raw, pending.isEmpty ? .readable : [], token: sourceToken)
+        try watch(poller, sourceToken, targetToken)
+    }
+
+    private mutating func watch(
+        _ poller: borrowing Poller, _ sourceToken: UInt64, _ targetToken: UInt64
+    ) throws(LaunchFailure) {
+        let wanted: Watched = pending.isEmpty ? (source == nil ? .nothing : .source) : .target
+        if wanted == watched { return }
+        // A descriptor that was closed has left the set by itself.
+        switch watched {
+        case .source: if let raw = source.read({ $0.raw }) { try? poller.remove(raw) }
+        case .target: if let target { try? poller.remove(target) }
+        case .nothing: break
+        }
+        watched = wanted
+        switch wanted {
+        case .source:
+            guard let raw = source.read({ $0.raw }) else { return }
+            try step("epoll") { () throws(Errno) in try poller.add(raw, .readable, token: sourceToken) }
+        case .target:
+            guard let target else { return }
+            do throws(Errno) { try poller.add(target, .writable, token: targetToken) } catch {
+                // EPERM: a regular file. EEXIST: the other stream goes to the same place and waits for it already.
+                targetIsWatchable = false
+                watched = .nothing
+                while !pending.isEmpty { drain() }
+                return try watch(poller, sourceToken, targetToken)
             }
+        case .nothing: break
         }
     }
 
-    /// Reads once. Call it when the source is readable and nothing is pending.
+    /// Reads once.
     private mutating func fill() {
-        guard !isClosed, pending.isEmpty else { return }
-        let count = source.read { source in (try? source.read(into: &buffer)) ?? 0 } ?? 0
-        if count == 0 {
-            deliver(masker.flush())
-            isClosed = true
-            _ = source.take()
-            return
+        guard let raw = source.read({ $0.raw }) else { return }
+        do throws(Errno) {
+            let count = try read(raw, into: &buffer)
+            guard count > 0 else { return end() }
+            total += UInt64(count)
+            deliver(masker.mask(buffer[..<count]))
+        } catch {
+            if error != .again { end() }
         }
-        total += UInt64(count)
-        deliver(masker.mask(buffer[..<count]))
     }
 
-    private mutating func deliver(_ bytes: [UInt8]) {
-        if target == nil { capture.append(bytes[...]) } else { pending = bytes[...] }
+    private mutating func end() {
+        _ = source.take()
+        deliver(masker.flush(), isLast: true)
     }
 
-    /// Writes once to the target. Where it takes no more, for good, the source is closed, so that the command
-    /// meets a broken pipe as it would without a jail.
+    private mutating func deliver(_ bytes: [UInt8], isLast: Bool = false) {
+        guard target != nil else { return capture.append(bytes[...]) }
+        var shown = bytes
+        if var filter = terminal.take() {
+            shown = filter.filter(bytes) + (isLast ? filter.flush() : [])
+            terminal = filter
+        }
+        pending = shown[...]
+    }
+
+    /// Writes while the target has room. Where it takes no more, for good, the source is closed, so that the
+    /// command meets a broken pipe as it would without a jail.
     private mutating func drain() {
         guard let target, !pending.isEmpty else { return }
         do throws(Errno) {
-            let count = try write(target, pending.prefix(Self.atomicWrite))
-            pending = pending.dropFirst(count)
+            repeat {
+                let count = try write(target, pending.prefix(Self.atomicWrite))
+                pending = pending.dropFirst(count)
+            } while !pending.isEmpty && isWritable(target)
         } catch {
             if error == .again { return }
             pending = []
-            isClosed = true
             _ = source.take()
         }
     }

@@ -87,7 +87,7 @@ extension Examination {
     }
 
     private func reason(_ check: Check) -> String {
-        "\(check.name) is \(check.state.rawValue)" + (check.blockedBy.map { " by \($0)" } ?? "")
+        "\(check.name) is \(check.state.rawValue)" + (check.blockedBy.map { ": \($0)" } ?? "")
     }
 
     private func assessIds() -> Assessment {

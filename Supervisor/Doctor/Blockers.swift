@@ -56,6 +56,11 @@ extension Circumstances {
             return Blocker(
                 name: "SELinux", remedy: "see ausearch -m avc -ts recent; setenforce 0 tells whether it is the reason")
         }
+        if obstacle.errno == .notPermitted, obstacle.step.hasSuffix("(user)") {
+            return Blocker(
+                name: "a chroot(2), or a security module",
+                remedy: "leave the chroot (its kind of root rules out user namespaces; pivot_root's does not), or see dmesg")
+        }
         return Blocker(
             name: obstacle.errno?.name ?? "the kernel",
             remedy: container == nil ? "see dmesg for what refused it" : containerRemedy)
@@ -94,12 +99,13 @@ extension Circumstances {
     }
 
     func blockerOfCapability(_ name: String) -> Blocker {
-        let word = String(name.dropFirst(4))
-        return Blocker(
-            name: name,
-            remedy: container == nil
-                ? (machine.user == 0 ? "start Cordon with \(name) (it was dropped from this root)" : "run as root")
-                : "docker run --cap-add \(word) …")
+        let remedy =
+            switch (machine.user, container) {
+            case (0, nil): "start Cordon with \(name): it was dropped from this root's capabilities"
+            case (0, _): "docker run --cap-add \(name.dropFirst(4)) …"
+            default: "run as root"
+            }
+        return Blocker(name: name, remedy: remedy)
     }
 
     /// A container's start with everything off that stands between Cordon and namespaces.

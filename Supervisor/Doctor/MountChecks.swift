@@ -41,6 +41,12 @@ private func blocker(of name: String, _ here: Circumstances, _ obstacle: Obstacl
             name: "a kernel without \(type)", remedy: type == "overlay" ? "modprobe overlay" : "boot a kernel that has it",
             isMissing: true)
     }
+    // Overlays keep what they know in user xattrs, which tmpfs has since Linux 6.6.
+    if type == "overlay", obstacle.errno == .inputOutput || obstacle.errno == .notSupported {
+        return Blocker(
+            name: "tmpfs without user xattrs", remedy: "boot Linux 6.6 or later, or keep upper layers on ext4, xfs or btrfs",
+            isMissing: true)
+    }
     // The kernel gives a new /proc only to who can already see all of one.
     if type == "proc", obstacle.errno == .notPermitted, !here.masksOfProc.isEmpty {
         let masks = here.masksOfProc.prefix(3).joined(separator: ", ") + (here.masksOfProc.count > 3 ? ", …" : "")
@@ -146,18 +152,14 @@ private func tryOverlay() throws(Obstacle) -> String {
     try doing("attach overlay") { () throws(Errno) in try attach(tree.raw, to: place + "/merged", in: currentDirectory) }
     let merged = place + "/merged/"
     try doing("copy up") { () throws(Errno) in try writeFile(merged + "kept", "upper") }
-    try doing("whiteout") { () throws(Errno) in
-        try unlink(merged + "gone/file")
-        try removeDirectory(merged + "gone")
-    }
+    try doing("whiteout of a file") { () throws(Errno) in try unlink(merged + "gone/file") }
+    try doing("whiteout of a directory") { () throws(Errno) in try removeDirectory(merged + "gone") }
     guard (try? readText(place + "/lower/kept")) == "lower", (try? readText(merged + "kept")) == "upper" else {
         throw Obstacle("a write went through to the lower layer")
     }
-    do throws(Errno) { try makeDirectory(merged + "gone") } catch {
-        return "with userxattr on tmpfs; replacing a directory fails: \(error.name)"
-    }
+    try doing("replace a directory") { () throws(Errno) in try makeDirectory(merged + "gone") }
     guard (try? status(at: merged + "gone/file")) == nil else {
-        return "with userxattr on tmpfs, which keeps no user xattrs: a replaced directory shows the old files"
+        throw Obstacle("a replaced directory shows the old files", .notSupported)
     }
     return "with userxattr on tmpfs: copy up, whiteouts, opaque directories"
 }

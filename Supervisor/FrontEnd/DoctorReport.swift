@@ -90,6 +90,8 @@ struct DoctorText {
         let width = checks.map(\.name.count).max() ?? 0
         var text = ""
         var group = ""
+        // One thing in the way is often in the way of many: what opens it is said once.
+        var opened: [String: String] = [:]
         for check in checks {
             if check.group != group {
                 group = check.group
@@ -106,7 +108,11 @@ struct DoctorText {
             text += printable(check.detail) + optional + "\n"
             let indent = String(repeating: " ", count: width + 4)
             if let blocker = check.blockedBy { text += indent + paint("by       ", .dim) + printable(blocker) + "\n" }
-            if let remedy = check.remedy { text += indent + paint("open it  ", .dim) + printable(remedy) + "\n" }
+            if let remedy = check.remedy {
+                let words = opened[remedy].map { "as for \($0)" } ?? printable(remedy)
+                text += indent + paint("open it  ", .dim) + words + "\n"
+                opened[remedy] = opened[remedy] ?? check.name
+            }
         }
         return text
     }
@@ -115,6 +121,7 @@ struct DoctorText {
         let width = assessments.map(\.guarantee.rawValue.count).max() ?? 0
         let indent = String(repeating: " ", count: width + 4)
         var text = "\n"
+        var opened: [String: String] = [:]
         for assessment in assessments {
             let color: Color =
                 switch assessment.given {
@@ -126,7 +133,11 @@ struct DoctorText {
             text += "  " + assessment.guarantee.promise + "\n"
             text += indent + paint("by        ", .dim) + printable(assessment.mechanism) + "\n"
             if let reason = assessment.reason { text += indent + paint("because   ", .dim) + printable(reason) + "\n" }
-            if let remedy = assessment.remedy { text += indent + paint("open it   ", .dim) + printable(remedy) + "\n" }
+            if let remedy = assessment.remedy {
+                let words = opened[remedy].map { "as for \($0)" } ?? printable(remedy)
+                text += indent + paint("open it   ", .dim) + words + "\n"
+                opened[remedy] = opened[remedy] ?? assessment.guarantee.rawValue
+            }
         }
         return text
     }

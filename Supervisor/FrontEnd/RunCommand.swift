@@ -70,8 +70,12 @@ private func execute(_ options: RunOptions) throws(RunRefusal) -> Outcome {
     }
 }
 
-private func refusing<Result>(_ step: String, _ body: () throws(Errno) -> Result) throws(RunRefusal) -> Result {
-    do throws(Errno) { return try body() } catch { throw RunRefusal(LaunchFailure(step: step, errno: error)) }
+private func refusing<Result>(
+    _ step: String, _ object: String = "", _ body: () throws(Errno) -> Result
+) throws(RunRefusal) -> Result {
+    do throws(Errno) { return try body() } catch {
+        throw RunRefusal(LaunchFailure(step: step, object: object, errno: error))
+    }
 }
 
 private func loadPolicy(_ options: RunOptions, machine: Machine) throws(RunRefusal) -> Policy {
@@ -97,7 +101,7 @@ private func plan(
 ) throws(RunRefusal) -> PreparedJail {
     var image: String?
     if let path = options.image {
-        image = try refusing("image") { () throws(Errno) in try resolvedPath(path) }
+        image = try refusing("image", path) { () throws(Errno) in try resolvedPath(path) }
     }
     let request = PlanRequest(
         workspace: place.path, directory: place.directory, callerEnvironment: environment,

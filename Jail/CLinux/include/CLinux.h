@@ -230,6 +230,9 @@ int cordon_spawn_command(const struct cordon_command *command, int *failed);
 /// prctl(2) is variadic. One with an integer argument; −1 and errno as glibc's.
 int cordon_prctl(int attribute, unsigned long value);
 
+/// ioctl(2) with SIOCSIFFLAGS on "lo": `struct ifreq` is a union behind macros, which does not import.
+int cordon_loopback_up(void);
+
 /// prctl(2) with PR_SET_NAME.
 void cordon_set_name(const char *name);
 
