@@ -86,7 +86,9 @@ extension Conformance {
             try place.file("file", "x")
             Calls.makeFifo(place.path + "/fifo")
             let names = ["root", "usr", "loop", "dangling", "file", "fifo", "missing"].map { place.path + "/" + $0 }
-            for name in names + ["/", "/usr", "/etc", "/proc", "/proc/self", "/sys/kernel", "/dev", "", "//", "/..", "/root/..", "/var"] {
+            for name in names + [
+                "/", "/usr", "/etc", "/proc", "/proc/self", "/sys/kernel", "/dev", "", "//", "/..", "/root/..", "/var",
+            ] {
                 let run = try CordonRun(mode, shell: "echo ran", options: ["--workspace", name])
                 let result = try run.run()
                 #expect(result.code == 125, "\(name): \(result.message)")
@@ -108,9 +110,18 @@ extension Conformance {
             var run = try CordonRun(.root, ["/bin/echo"] + long)
             let result = try run.run()
             #expect(result.code == 0 || result.code == 126 || result.code == 125, result.summary)
-            let one = try CordonRun(.root, ["/bin/sh", "-c", "touch ran; python3 -c 'import os; os.execv(\"/bin/true\", [\"x\"] + [\"y\" * 100000] * 30)'"])
+            let one = try CordonRun(
+                .root,
+                [
+                    "/bin/sh", "-c",
+                    "touch ran; python3 -c 'import os; os.execv(\"/bin/true\", [\"x\"] + [\"y\" * 100000] * 30)'",
+                ])
             #expect(try one.run().report?.exitCode != 0)
-            for words in [["--timeout"], ["--timeout", "soon"], ["--memory", "12Q"], ["--pids", "0"], ["--pids", "-3"], ["--nosuch"], ["--jsn"], ["--env", "=x"], ["--env", "NOT_SET_HERE"], ["--image", "/no/such/image"], ["--image", "/etc/passwd"]] {
+            for words in [
+                ["--timeout"], ["--timeout", "soon"], ["--memory", "12Q"], ["--pids", "0"], ["--pids", "-3"],
+                ["--nosuch"], ["--jsn"], ["--env", "=x"], ["--env", "NOT_SET_HERE"], ["--image", "/no/such/image"],
+                ["--image", "/etc/passwd"],
+            ] {
                 run = try CordonRun(shell: "touch ran", options: words)
                 run.json = false
                 let refused = try run.run()
@@ -128,7 +139,9 @@ extension Conformance {
         }
 
         /// With --json a wrong option is told as JSON too: whoever reads stdout finds exactly one object there.
-        @Test(arguments: [["--timeout", "soon"], ["--nosuch"], ["--env", "=x"]]) func wrongOptionsAsJSON(_ words: [String]) throws {
+        @Test(arguments: [["--timeout", "soon"], ["--nosuch"], ["--env", "=x"]]) func wrongOptionsAsJSON(
+            _ words: [String]
+        ) throws {
             let result = try CordonRun(shell: "true", options: words).run()
             #expect(result.code == 125)
             #expect(result.report?.reason == "error")
@@ -149,19 +162,23 @@ extension Conformance {
         /// Names that are no UTF-8, in the workspace.
         @Test func strangeNames() throws {
             let run = try CordonRun(
-                shell: "printf x > \"$(printf 'bad\\377name')\"; mkdir \"$(printf 'dir\\200')\"; printf y > \"$(printf 'dir\\200')/.env\"")
+                shell:
+                    "printf x > \"$(printf 'bad\\377name')\"; mkdir \"$(printf 'dir\\200')\"; printf y > \"$(printf 'dir\\200')/.env\""
+            )
             #expect(try run.run().code == 0)
             var second = run
             second.command = ["/bin/sh", "-c", "cat */.env bad*"]
             let result = try second.run()
-            #expect(result.output == "x", "a denied file below a name that is no UTF-8: \(result.output) \(result.message)")
+            #expect(
+                result.output == "x", "a denied file below a name that is no UTF-8: \(result.output) \(result.message)")
         }
 
         /// Policies that try to exhaust whoever reads them.
         @Test func hugePolicies() throws {
             for text in [
                 "version = 1\n[fs]\nread = [" + String(repeating: "\"/usr\", ", count: 50000) + "]\n",
-                "version = 1\nx = " + String(repeating: "[", count: 100_000), "version = 1\n#" + String(repeating: "x", count: 4 << 20),
+                "version = 1\nx = " + String(repeating: "[", count: 100_000),
+                "version = 1\n#" + String(repeating: "x", count: 4 << 20),
             ] {
                 let run = try CordonRun(["/bin/true"], policy: text)
                 let result = try run.run(within: 10)
@@ -172,7 +189,8 @@ extension Conformance {
         /// Root inside is refused by name until it can be had, never half given.
         @Test func whatCannotBeGivenYet() throws {
             for lines in ["[identity]\nroot = true\n", "[network]\nallow = [\"example.org\"]\n"] {
-                let run = try CordonRun(shell: "touch ran", policy: "version = 1\nextends = [\"preset:agent\"]\n" + lines)
+                let run = try CordonRun(
+                    shell: "touch ran", policy: "version = 1\nextends = [\"preset:agent\"]\n" + lines)
                 let result = try run.run()
                 #expect(result.code == 125, result.summary)
                 #expect(result.message.contains("policy.toml:4:"), result.summary)

@@ -36,7 +36,9 @@ extension Conformance {
                 #expect(result.report?.error?.object == name)
                 #expect(result.report?.error?.remedy.isEmpty == false)
             }
-            for (name, text, rights) in [("plain", "echo hi\n", mode_t(0o644)), ("garbage", "\u{1}\u{2}\u{3}", 0o755), ("dir", "", 0)] {
+            for (name, text, rights) in [
+                ("plain", "echo hi\n", mode_t(0o644)), ("garbage", "\u{1}\u{2}\u{3}", 0o755), ("dir", "", 0),
+            ] {
                 let run = try CordonRun(mode, ["./" + name])
                 if rights == 0 { try run.place.directory("work/dir") } else { try run.file(name, text, mode: rights) }
                 let result = try run.run()
@@ -49,7 +51,8 @@ extension Conformance {
         }
 
         /// Every field, present and of its type, in success and in failure alike; and exactly one object.
-        @Test(arguments: ["exit 3", "kill -9 $$", "sleep 9", "no-such", "bad-policy"]) func fields(_ how: String) throws {
+        @Test(arguments: ["exit 3", "kill -9 $$", "sleep 9", "no-such", "bad-policy"]) func fields(_ how: String) throws
+        {
             var run = try CordonRun(shell: how, options: how == "sleep 9" ? ["--timeout", "100ms"] : [])
             if how == "no-such" { run.command = ["no-such"] }
             if how == "bad-policy" { run.policy = "preset:no-such" }
@@ -89,7 +92,9 @@ extension Conformance {
         @Test func figures() throws {
             let run = try CordonRun.probe(.root, [])
             var attempt = run
-            attempt.command = ["/bin/sh", "-c", "./probe burn 100; ./probe memhog 40; sleep 0.2; sleep 0.1 & sleep 0.1 & wait"]
+            attempt.command = [
+                "/bin/sh", "-c", "./probe burn 100; ./probe memhog 40; sleep 0.2; sleep 0.1 & sleep 0.1 & wait",
+            ]
             let report = try #require(try attempt.run().report)
             #expect(report.durationMs >= 400 && report.durationMs < 3000, "\(report.durationMs)")
             #expect(report.cpuMs >= 100 && report.cpuMs < 1500, "\(report.cpuMs)")
@@ -103,7 +108,8 @@ extension Conformance {
         /// What reaches the disk is counted. (On version 1 a recent kernel counts only once some throttle has been set.)
         @Test func diskBytes() throws {
             let result = try CordonRun(
-                shell: "head -c 4194304 /dev/zero > f && sync f && dd if=f of=f2 bs=1M oflag=direct conv=fsync 2>&1").run()
+                shell: "head -c 4194304 /dev/zero > f && sync f && dd if=f of=f2 bs=1M oflag=direct conv=fsync 2>&1"
+            ).run()
             #expect(result.code == 0, result.summary)
             #expect((result.report?.ioWriteBytes ?? 0) >= 4 << 20, "\(result.report?.ioWriteBytes ?? 0)")
         }
@@ -140,7 +146,9 @@ extension Conformance {
         /// Signals are passed on, and what the command makes of them is its affair.
         @Test(arguments: [SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGHUP, SIGQUIT], Mode.allCases)
         func forwarding(_ number: Int32, _ mode: Mode) throws {
-            let names = [SIGINT: "INT", SIGTERM: "TERM", SIGUSR1: "USR1", SIGUSR2: "USR2", SIGHUP: "HUP", SIGQUIT: "QUIT"]
+            let names = [
+                SIGINT: "INT", SIGTERM: "TERM", SIGUSR1: "USR1", SIGUSR2: "USR2", SIGHUP: "HUP", SIGQUIT: "QUIT",
+            ]
             let script = "trap 'echo caught; exit 9' \(names[number] ?? ""); echo ready; while :; do sleep 0.05; done"
             var run = try CordonRun(mode, shell: script)
             run.json = false
@@ -198,7 +206,8 @@ extension Conformance {
         /// Binary output, and text that is not quite UTF-8.
         @Test func binaryOutput() throws {
             for (hex, encoding) in [
-                ("00ff80fe", "base64"), ("c3a9e282ac", "utf-8"), ("c3", "base64"), ("eda080", "base64"), ("00", "utf-8"),
+                ("00ff80fe", "base64"), ("c3a9e282ac", "utf-8"), ("c3", "base64"), ("eda080", "base64"),
+                ("00", "utf-8"),
                 ("1b5d35323b633b00079b31", "base64"), ("c29b", "utf-8"), ("", "utf-8"),
             ] {
                 let result = try CordonRun.probe(.root, ["echo-bytes", hex]).run()
@@ -237,6 +246,20 @@ extension Conformance {
             #expect(!run.place.exists("work/ran"))
         }
 
+        /// Output that cannot be written is not passed over: neither the report nor a stream.
+        @Test func standardOutputIsFull() throws {
+            for options in [["--json"], []] {
+                var run = try CordonRun(shell: "echo hi", options: options)
+                run.json = false
+                let finished = try RunningProcess(
+                    ["sh", "-c", "exec \"$@\" > /dev/full", "sh"] + (try run.words()), environment: run.variables,
+                    directory: run.workspace
+                ).finish(within: 10)
+                #expect(finished.ending != .exited(0), "\(options)")
+                #expect(!finished.errorText.isEmpty, "\(options)")
+            }
+        }
+
         /// The same plan each time, and nothing is done.
         @Test(arguments: Mode.allCases) func printedPlan(_ mode: Mode) throws {
             var run = try CordonRun(mode, shell: "touch ran", options: ["--print-plan"])
@@ -254,7 +277,10 @@ extension Conformance {
         @Test func environment() throws {
             var run = try CordonRun(
                 shell: "echo $A,$B,$C; echo $MY_TOKEN",
-                options: ["--env", "A=1", "--env", "B=x=y z", "--env", "PASSED", "--env", "C=", "--env", "MY_TOKEN=abcdefgh12345"])
+                options: [
+                    "--env", "A=1", "--env", "B=x=y z", "--env", "PASSED", "--env", "C=", "--env",
+                    "MY_TOKEN=abcdefgh12345",
+                ])
             run.environment = ["PASSED": "p", "OTHER": "o"]
             run.command = ["/bin/sh", "-c", "echo $A,$B,$C,$PASSED,$OTHER; echo $MY_TOKEN; echo $MY_TOKEN | rev"]
             let result = try run.run()
@@ -335,5 +361,6 @@ extension NSNumber {
 
 /// JSONSerialization gives NSNumber for both; only the encoding tells them apart.
 private func CFGetTypeIDIsBoolean(_ number: NSNumber) -> Bool {
-    unsafe String(cString: number.objCType) == "c" || number === NSNumber(value: true) || number === NSNumber(value: false)
+    unsafe String(cString: number.objCType) == "c" || number === NSNumber(value: true)
+        || number === NSNumber(value: false)
 }

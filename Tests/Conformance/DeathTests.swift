@@ -35,7 +35,8 @@ extension Conformance {
         @Test(arguments: ["ignore-signals", "stop-self", "sleep"], Mode.allCases)
         func deadlines(_ verb: String, _ mode: Mode) throws {
             let mark = Self.marker()
-            let words = verb == "sleep" ? [verb, mark] : verb == "stop-self" ? [verb] : [verb, String(mark.dropLast(2))]
+            let words =
+                verb == "sleep" ? [verb, mark] : verb == "stop-self" ? [verb] : [verb, String(mark.dropLast(2))]
             let before = now()
             let result = try CordonRun.probe(mode, words, options: ["--timeout", "300ms"]).run()
             #expect(result.code == 124, result.summary)
@@ -79,14 +80,17 @@ extension Conformance {
                 } else {
                     usleep(UInt32.random(in: 3000..<30_000, using: &generator))
                 }
-                let janitors = HostSnapshot.processes().filter { $0.name == "cordon-janitor" && $0.parent == process.pid }
+                let janitors = HostSnapshot.processes().filter {
+                    $0.name == "cordon-janitor" && $0.parent == process.pid
+                }
                 // Stopped first, so that neither sees the other's death.
                 process.signal(SIGSTOP)
                 for janitor in janitors { kill(janitor.pid, SIGKILL) }
                 process.signal(SIGKILL)
                 _ = process.finish(within: 5)
                 #expect(
-                    eventually(within: 0.5) { HostSnapshot.processes(saying: mark).isEmpty }, "\(generator) round \(round)")
+                    eventually(within: 0.5) { HostSnapshot.processes(saying: mark).isEmpty },
+                    "\(generator) round \(round)")
                 let next = try CordonRun(["/bin/true"])
                 let result = try next.result(of: next.start().finish())
                 #expect(result.code == 0, result.summary)
@@ -102,7 +106,8 @@ extension Conformance {
             try leavingHostUnchanged {
                 let process = try run.start()
                 #expect(process.waitForOutput("ready"))
-                for child in HostSnapshot.processes() where child.name == "cordon-janitor" && child.parent == process.pid {
+                for child in HostSnapshot.processes()
+                where child.name == "cordon-janitor" && child.parent == process.pid {
                     kill(child.pid, SIGKILL)
                 }
                 process.write(Array("on\n".utf8))
@@ -140,7 +145,9 @@ extension Conformance {
             let other = try bystander.start()
             #expect(other.waitForOutput("ready"))
             let host = try RunningProcess(
-                (mode == .root ? [] : ["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups"]) + ["sleep", mark],
+                (mode == .root ? [] : ["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups"]) + [
+                    "sleep", mark,
+                ],
                 environment: bystander.variables, directory: "/")
             defer { host.signal(SIGKILL) }
             #expect(eventually(within: 2) { !HostSnapshot.processes(saying: "sleep\0\(mark)").isEmpty })
@@ -181,7 +188,8 @@ extension Conformance {
             run.json = false
             try leavingHostUnchanged {
                 let process = try RunningProcess(
-                    ["sh", "-c", script, "sh"] + (try run.words()), environment: run.variables, directory: run.workspace)
+                    ["sh", "-c", script, "sh"] + (try run.words()), environment: run.variables, directory: run.workspace
+                )
                 let finished = process.finish(within: 10)
                 #expect(finished.ending == .exited(0))
                 #expect(HostSnapshot.processes(saying: "sleep\0\(mark)") == [])
@@ -196,7 +204,8 @@ struct SeededGenerator: RandomNumberGenerator, CustomStringConvertible, CustomTe
     private var state: UInt64
 
     init() {
-        seed = ProcessInfo.processInfo.environment["CORDON_TEST_SEED"].flatMap { UInt64($0) } ?? .random(in: 0..<1_000_000)
+        seed =
+            ProcessInfo.processInfo.environment["CORDON_TEST_SEED"].flatMap { UInt64($0) } ?? .random(in: 0..<1_000_000)
         state = seed
         print("seed \(seed)")
     }

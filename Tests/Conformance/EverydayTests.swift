@@ -6,7 +6,8 @@ extension Conformance {
     @Suite struct EverydayTests {
         /// Whether a program is there; what is missing is said aloud.
         private func isInstalled(_ program: String, path: String = "/usr/bin:/bin") -> Bool {
-            for directory in path.split(separator: ":") where FileManager.default.isExecutableFile(atPath: directory + "/" + program) {
+            for directory in path.split(separator: ":")
+            where FileManager.default.isExecutableFile(atPath: directory + "/" + program) {
                 return true
             }
             print("SKIPPED, NOT INSTALLED ON THIS MACHINE: \(program)")
@@ -41,8 +42,7 @@ extension Conformance {
                     assert subprocess.run(["true"]).returncode == 0
                     with tempfile.NamedTemporaryFile() as file: file.write(b"x")
                     db = sqlite3.connect("data.db"); db.execute("create table t (x)"); db.commit(); db.close()
-                    server = socket.create_server(("127.0.0.1", 0))
-                    socket.create_connection(server.getsockname()).close()
+                    socket.socketpair()
                     assert os.cpu_count() and time.time() > 1e9
                     print(json.dumps("fine"))
 
@@ -76,10 +76,15 @@ extension Conformance {
 
         @Test(arguments: Mode.allCases) func compiler(_ mode: Mode) throws {
             guard isInstalled("gcc"), isInstalled("make") else { return }
-            let run = try CordonRun(mode, shell: "make -j4 -s && ./program && ar rcs lib.a main.o && strip program && rm -f *.o")
-            try run.file("main.c", "#include <stdio.h>\nint other(void);\nint main(void) { printf(\"%d\\n\", other()); }\n")
+            let run = try CordonRun(
+                mode, shell: "make -j4 -s && ./program && ar rcs lib.a main.o && strip program && rm -f *.o")
+            try run.file(
+                "main.c", "#include <stdio.h>\nint other(void);\nint main(void) { printf(\"%d\\n\", other()); }\n")
             try run.file("other.c", "#include <pthread.h>\nint other(void) { return 42; }\n")
-            try run.file("Makefile", "program: main.o other.o\n\t$(CC) -g -O2 -fsanitize=undefined -o $@ $^\n%.o: %.c\n\t$(CC) -g -O2 -c $<\n")
+            try run.file(
+                "Makefile",
+                "program: main.o other.o\n\t$(CC) -g -O2 -fsanitize=undefined -o $@ $^\n%.o: %.c\n\t$(CC) -g -O2 -c $<\n"
+            )
             let result = try run.run()
             #expect(result.output == "42\n", result.summary)
         }
@@ -88,7 +93,9 @@ extension Conformance {
         @Test func sanitizers() throws {
             guard isInstalled("gcc") else { return }
             let run = try CordonRun(shell: "gcc -fsanitize=address -o leak leak.c && ./leak; echo $?")
-            try run.file("leak.c", "#include <stdlib.h>\nint main(void) { volatile char *p = malloc(10); p[0] = 1; p = 0; return 0; }\n")
+            try run.file(
+                "leak.c",
+                "#include <stdlib.h>\nint main(void) { volatile char *p = malloc(10); p[0] = 1; p = 0; return 0; }\n")
             let result = try run.run()
             #expect(result.report?.stderr.contains("LeakSanitizer: detected memory leaks") == true, result.summary)
         }
@@ -96,11 +103,15 @@ extension Conformance {
         /// A tool chain outside /usr, in the caller's home.
         @Test func rust() throws {
             guard isInstalled("cargo", path: "/root/.cargo/bin") else { return }
-            var run = try CordonRun(shell: "cargo --version && cargo init -q --vcs none --name hello . && cargo run -q --offline")
+            var run = try CordonRun(
+                shell: "cargo --version && cargo init -q --vcs none --name hello . && cargo run -q --offline")
             run.environment = ["HOME": "/root", "PATH": "/root/.cargo/bin:/usr/bin:/bin"]
             let result = try run.run(within: 60)
             #expect(result.output.hasSuffix("Hello, world!\n"), result.summary)
-            run.command = ["/bin/sh", "-c", "cat /root/.cargo/credentials* /root/.ssh/* /root/.bash_history; ls -A /root; touch /root/.cargo/bin/evil"]
+            run.command = [
+                "/bin/sh", "-c",
+                "cat /root/.cargo/credentials* /root/.ssh/* /root/.bash_history; ls -A /root; touch /root/.cargo/bin/evil",
+            ]
             let secrets = try run.run()
             #expect(Set(secrets.output.split(separator: "\n")).subtracting([".cargo", ".rustup", ".pyenv"]) == [])
             #expect(Calls.status("/root/.cargo/bin/evil") == nil)
@@ -121,7 +132,10 @@ extension Conformance {
         @Test(arguments: Mode.allCases) func debugger(_ mode: Mode) throws {
             guard isInstalled("gdb"), isInstalled("gcc") else { return }
             let run = try CordonRun(
-                mode, shell: "gcc -g -o p p.c && gdb -q -nx -batch -ex 'break answer' -ex run -ex 'print n' -ex bt -ex finish ./p 2>&1")
+                mode,
+                shell:
+                    "gcc -g -o p p.c && gdb -q -nx -batch -ex 'break answer' -ex run -ex 'print n' -ex bt -ex finish ./p 2>&1"
+            )
             try run.file("p.c", "int answer(int n) { return n + 1; }\nint main(void) { return answer(41); }\n")
             let result = try run.run()
             #expect(result.output.contains("$1 = 41"), "\(result.output)")
@@ -145,7 +159,8 @@ extension Conformance {
             let lines = result.output.replacingOccurrences(of: "\r", with: "").split(separator: "\n").map(String.init)
             #expect(
                 lines == [
-                    "cordon", "cordon", "cordon", "JST", "UTC", "42", "y", "hi", "4", "not a tty", "in-a-terminal", "0022",
+                    "cordon", "cordon", "cordon", "JST", "UTC", "42", "y", "hi", "4", "not a tty", "in-a-terminal",
+                    "0022",
                 ], "\(lines) \(result.summary.rawValue)")
         }
 
@@ -164,7 +179,8 @@ extension Conformance {
             let script = "import math, json, re, decimal; print(json.dumps(math.factorial(20)))"
             let result = try CordonRun(["/usr/bin/python3", "-c", script], options: ["--policy", "preset:pure"]).run()
             #expect(result.output == "2432902008176640000\n", result.summary)
-            let shell = try CordonRun(shell: "seq 10 | sort -n | awk '{ s += $1 } END { print s }'", options: ["--policy", "preset:pure"])
+            let shell = try CordonRun(
+                shell: "seq 10 | sort -n | awk '{ s += $1 } END { print s }'", options: ["--policy", "preset:pure"])
             #expect(try shell.run().output == "55\n")
         }
 

@@ -16,18 +16,21 @@ extension Conformance {
         }
 
         private func intercept(
-            _ mode: Mode, _ rules: [String], script: String = "true", within seconds: Double = 20,
+            _ mode: Mode, _ rules: [String], script: String = "true", json: Bool = true, within seconds: Double = 20,
             sourceLocation: SourceLocation = #_sourceLocation
         ) throws -> Intercepted {
-            var run = try CordonRun(mode, ["/bin/sh", "-c", "echo ran; " + script])
-            run.environment["HOME"] = mode == .root ? "/root" : run.place.path + "/home"
+            var run = try CordonRun(mode, shell: "grep CapBnd /proc/self/status; " + script)
             let programs = mode == .root ? Built.directory : try Built.publicDirectory.get()
             _ = try Built.path("fault-fixture")
+            run.json = json
             let log = run.place.path + "/home/log"
-            run.prefix = [programs + "/fault-fixture", "intercept", log] + rules + ["--"]
+            // A filter of root's own keeps newuidmap's set-uid bit working.
+            run.outermost = [programs + "/fault-fixture", "intercept", log] + rules + ["--"]
             let result = try run.run(within: seconds, sourceLocation: sourceLocation)
             let lines = (readFile(log) ?? "").split(separator: "\n").map(String.init)
-            let ours = lines.filter { ["cordon", "jail-init"].contains($0.prefix { $0 != "." && $0 != ":" }) || $0.hasPrefix("cordon-janitor") }
+            let ours = lines.filter {
+                ["cordon", "jail-init"].contains($0.prefix { $0 != "." && $0 != ":" }) || $0.hasPrefix("cordon-janitor")
+            }
             return Intercepted(
                 result: result, calls: ours.filter { !$0.hasSuffix(" FAILED") },
                 failed: lines.filter { $0.hasSuffix(" FAILED") })
@@ -38,7 +41,8 @@ extension Conformance {
             arguments: [
                 ("*:landlock_*:*=ENOSYS", "landlock"), ("*:landlock_*:*=EOPNOTSUPP", "landlock"),
                 ("*:clone*+user:*=EPERM", "ns.user"), ("*:clone*+user:*=ENOSPC", "ns.user"),
-                ("*:clone*+user:*=EINVAL", "ns.user"), ("*:seccomp:*=EINVAL", "seccomp"), ("*:seccomp:*=ENOSYS", "seccomp"),
+                ("*:clone*+user:*=EINVAL", "ns.user"), ("*:seccomp:*=EINVAL", "seccomp"),
+                ("*:seccomp:*=ENOSYS", "seccomp"),
             ], [Mode.root, .rootless])
         func missingFeature(_ rule: (String, String), _ mode: Mode) throws {
             let run = try intercept(mode, [rule.0])
@@ -61,14 +65,19 @@ extension Conformance {
         /// No cgroup file system at all, in a mount namespace of the test's own.
         @Test func withoutCgroups() throws {
             let run = try CordonRun(shell: "echo ran")
-            let hide = ["unshare", "-m", "--propagation", "private", "sh", "-c", "umount -l -R /sys/fs/cgroup; exec \"$@\"", "sh"]
+            let hide = [
+                "unshare", "-m", "--propagation", "private", "sh", "-c", "umount -l -R /sys/fs/cgroup; exec \"$@\"",
+                "sh",
+            ]
             func once(_ policy: String) throws -> RunResult {
                 var attempt = run
                 attempt.policyText = policy
                 return try leavingHostUnchanged {
                     try attempt.result(
-                        of: RunningProcess(hide + (try attempt.words()), environment: run.variables, directory: run.workspace)
-                            .finish())
+                        of: RunningProcess(
+                            hide + (try attempt.words()), environment: run.variables, directory: run.workspace
+                        )
+                        .finish())
                 }
             }
             let refused = try once(CordonRun.policy(.root))
@@ -94,13 +103,19 @@ extension Conformance {
             var groups: [String: [String]] = [:]
             for call in clean.calls {
                 let parts = call.split(separator: ":")
-                if parts.count == 3, !spared.contains(String(parts[1])) { groups["\(parts[0]):\(parts[1])", default: []].append(call) }
+                if parts.count == 3, !spared.contains(String(parts[1])) {
+                    groups["\(parts[0]):\(parts[1])", default: []].append(call)
+                }
             }
             #expect(groups.count > 40, "\(groups.keys)")
-            var silent: [String] = []
+            var silent: [String] = [], misnamed: [String] = []
             for (group, calls) in groups.sorted(by: { $0.key < $1.key }) {
                 var chosen = Set([calls[0], calls[calls.count - 1]])
-                if mode == .root { chosen.insert(calls.randomElement(using: &generator) ?? calls[0]) } else { chosen = [calls[0]] }
+                if mode == .root {
+                    chosen.insert(calls.randomElement(using: &generator) ?? calls[0])
+                } else {
+                    chosen = [calls[0]]
+                }
                 for call in chosen.sorted() {
                     for error in mode == .root ? ["EPERM", "ENOSPC"] : ["EACCES"] {
                         let run = try intercept(mode, [call + "=" + error])
@@ -110,13 +125,18 @@ extension Conformance {
                         switch run.result.code {
                         case 0:
                             #expect(run.result.report?.enforced == guarantees, what)
+                            #expect(run.result.output == "CapBnd:\t0000000000000000\n", what)
                             silent.append(call)
                         case 125:
                             #expect(run.result.output == "", what)
                             #expect(run.result.report?.reason == "error", what)
                             let step = run.result.report?.error?.step ?? ""
                             #expect(!step.isEmpty && run.result.report?.error?.remedy.isEmpty == false, what)
-                            if error == "EPERM", let errno = run.result.report?.error?.errno { #expect(errno == "EPERM", what) }
+                            // The first failure is the one to name, not that somebody else lost his socket.
+                            let errno = run.result.report?.error?.errno
+                            if errno == "EPIPE" || errno == "ECONNRESET" {
+                                misnamed.append("\(call) told as \(step) \(errno ?? "")")
+                            }
                         default: Issue.record(what)
                         }
                         if Self.vital.contains(where: { group.hasSuffix(":" + $0) }) {
@@ -125,7 +145,10 @@ extension Conformance {
                     }
                 }
             }
-            print("\(mode.rawValue): \(groups.count) kinds of call; without effect: \(silent.sorted().joined(separator: " "))")
+            #expect(misnamed == [], "\(generator)")
+            print(
+                "\(mode.rawValue): \(groups.count) kinds of call; without effect: \(silent.sorted().joined(separator: " "))"
+            )
         }
 
         /// Calls whose failure always weakens a jail.
@@ -136,15 +159,18 @@ extension Conformance {
 
         /// Errors in reading and writing: whatever happens, it ends, and nothing is left.
         @Test func readingAndWriting() throws {
-            let clean = try intercept(.root, [])
-            let guarantees = clean.result.report?.enforced
+            let clean = try intercept(.root, [], json: false)
             var generator = SeededGenerator()
-            let calls = clean.calls.filter { $0.contains(":write:") || $0.contains(":openat:") || $0.contains(":open:") }
+            let calls = clean.calls.filter {
+                $0.contains(":write:") || $0.contains(":openat:") || $0.contains(":open:")
+            }
             for call in calls.shuffled(using: &generator).prefix(30) {
-                let run = try intercept(.root, [call + "=EIO"])
+                // A report that cannot be printed is no report.
+                let run = try intercept(.root, [call + "=EIO"], json: false)
                 if run.failed.isEmpty { continue }
+                let code = run.result.code
                 #expect(
-                    run.result.code == 125 || (run.result.code == 0 && run.result.report?.enforced == guarantees),
+                    code == 125 || (code == 0 && run.result.output.hasPrefix("CapBnd:\t0000000000000000")),
                     "\(generator): \(call) \(run.result.summary)")
             }
         }
@@ -154,7 +180,8 @@ extension Conformance {
             for name in ["jail-init", "cordon-janitor"] {
                 let place = try Scratch()
                 for program in ["cordon", "jail-init", "cordon-janitor"] where program != name {
-                    try FileManager.default.copyItem(atPath: try Built.path(program), toPath: place.path + "/" + program)
+                    try FileManager.default.copyItem(
+                        atPath: try Built.path(program), toPath: place.path + "/" + program)
                 }
                 let run = try CordonRun(shell: "echo ran")
                 func once() throws -> RunResult {

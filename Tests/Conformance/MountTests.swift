@@ -5,7 +5,9 @@ import Testing
 extension Conformance {
     @Suite struct MountTests {
         /// Row 7. An image with a link where the jail mounts something is refused, and what it points to stays as it is.
-        @Test(arguments: ["dev", "proc", "sys", "tmp", "run", "etc", "home", "dev/null", "dev/pts", "dev/shm", "proc/self"])
+        @Test(arguments: [
+            "dev", "proc", "sys", "tmp", "run", "etc", "home", "dev/null", "dev/pts", "dev/shm", "proc/self",
+        ])
         func imageWithLinks(_ name: String) throws {
             let place = try Scratch()
             try place.file("host/secret", "before", mode: 0o666)
@@ -48,7 +50,8 @@ extension Conformance {
             try place.directory("image/bin")
             try FileManager.default.copyItem(atPath: try Built.path("probe"), toPath: place.path + "/image/bin/probe")
             let before = try place.tree()
-            let result = try CordonRun(.root, ["/bin/probe", "guard"], options: ["--image", place.path + "/image"]).run()
+            let result = try CordonRun(.root, ["/bin/probe", "guard"], options: ["--image", place.path + "/image"])
+                .run()
             #expect(result.code == 0, result.summary)
             let none = try CordonRun(.root, ["/usr/bin/id"], options: ["--image", place.path + "/image"]).run()
             #expect(none.code == 127, none.summary)
@@ -124,7 +127,8 @@ extension Conformance {
 
         /// Row 9. What is not there at the start can be made in a direct workspace; that is never silent.
         @Test func creationIsRefusedUnlessDegraded() throws {
-            let text = "version = 1\n[fs]\nread = [\"/usr\", \"${workspace}\"]\nwrite = [\"${workspace}\"]\ndeny = [\"**/.env\"]\n"
+            let text =
+                "version = 1\n[fs]\nread = [\"/usr\", \"${workspace}\"]\nwrite = [\"${workspace}\"]\ndeny = [\"**/.env\"]\n"
             let run = try CordonRun(shell: "touch ran", policy: text)
             let refused = try run.run()
             #expect(refused.code == 125, refused.summary)
@@ -149,7 +153,10 @@ extension Conformance {
         /// Row 9. Patterns that match nothing leave nothing behind, and names with odd characters are masked.
         @Test func oddNames() throws {
             let run = try CordonRun(shell: "cat -- */.env .env* 2>&1; ls -a")
-            let names = ["new\nline/.env", "sp ace/.env", "star*/.env", "-rf/.env", "ünï/.env", ".env.production", "quo\"te/.env"]
+            let names = [
+                "new\nline/.env", "sp ace/.env", "star*/.env", "-rf/.env", "ünï/.env", ".env.production",
+                "quo\"te/.env",
+            ]
             for name in names { try run.file(name, "hunter2") }
             try run.file(".env.example", "public")
             let before = try run.place.tree("work")

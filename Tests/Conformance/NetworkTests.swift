@@ -69,7 +69,8 @@ extension Conformance {
             let handle = Calls.unixSocket("@" + name)
             try #require(handle >= 0)
             defer { close(handle) }
-            let result = try CordonRun.probe(.root, ["abstract-socket", name], policy: "[network]\nmode = \"host\"\n").probed()
+            let result = try CordonRun.probe(.root, ["abstract-socket", name], policy: "[network]\nmode = \"host\"\n")
+                .probed()
             result.expectSafe()
             #expect(!Calls.hasVisitor(handle))
             #expect(result.run.process.errorText.contains("HOST"), result.run.summary)
@@ -105,7 +106,8 @@ extension Conformance {
             let closed = try CordonRun(shell: script).run()
             #expect(closed.report?.exitCode == 1, closed.summary)
             #expect(!Calls.hasVisitor(handle))
-            let open = try CordonRun(shell: script, policy: CordonRun.policy(.root, "[network]\nmode = \"host\"\n")).run()
+            let open = try CordonRun(shell: script, policy: CordonRun.policy(.root, "[network]\nmode = \"host\"\n"))
+                .run()
             #expect(open.code == 0, open.summary)
             #expect(Calls.hasVisitor(handle))
         }

@@ -199,7 +199,8 @@ extension Conformance {
 
         /// Limits cannot be lifted from inside.
         @Test(arguments: Mode.allCases) func limitsHold(_ mode: Mode) throws {
-            let run = try CordonRun.probe(mode, ["sched"], policy: "[resources]\nopen_files = 100\nfile_size = \"1M\"\n")
+            let run = try CordonRun.probe(
+                mode, ["sched"], policy: "[resources]\nopen_files = 100\nfile_size = \"1M\"\n")
             try run.probed().expectSafe()
             let files = try CordonRun.probe(mode, ["open-files"], policy: "[resources]\nopen_files = 100\n").probed()
             files.expectSafe()

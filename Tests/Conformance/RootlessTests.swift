@@ -23,7 +23,8 @@ extension Conformance {
 
         /// Allowing some is not enough.
         @Test func halfAllowed() throws {
-            let policy = "version = 1\nextends = [\"preset:agent\"]\nallow_degraded = [\"fs.deny.create\", \"memory\"]\n"
+            let policy =
+                "version = 1\nextends = [\"preset:agent\"]\nallow_degraded = [\"fs.deny.create\", \"memory\"]\n"
             let result = try CordonRun(.rootless, shell: "echo ran", policy: policy).run()
             #expect(result.code == 125, result.summary)
             #expect(!result.message.contains("guarantee memory"))
@@ -37,7 +38,9 @@ extension Conformance {
             let degraded = Set(result.report?.degraded ?? [])
             #expect(degraded.isSuperset(of: ["fs.deny.create", "memory", "cpu.time", "cpu.rate"]), "\(degraded)")
             let enforced = Set(result.report?.enforced ?? [])
-            for name in ["ns.user", "ns.net", "caps", "seccomp", "landlock", "ids", "groups", "root", "proc", "wall", "pids"] {
+            for name in [
+                "ns.user", "ns.net", "caps", "seccomp", "landlock", "ids", "groups", "root", "proc", "wall", "pids",
+            ] {
                 #expect(enforced.contains(name), "\(name)")
             }
             for name in ["memory", "swap", "cpu.time", "cpu.rate"] { #expect(!enforced.contains(name), "\(name)") }
@@ -94,7 +97,8 @@ extension Conformance {
 
         /// As root the caller's rights are root's, but the jail's are not: files of others in a workspace stay theirs.
         @Test func othersFilesInRootsWorkspace() throws {
-            let run = try CordonRun(shell: "cat private; echo x > theirs; echo x >> mine; chmod 666 theirs; rm -f private; true")
+            let run = try CordonRun(
+                shell: "cat private; echo x > theirs; echo x >> mine; chmod 666 theirs; rm -f private; true")
             try run.file("mine", "m")
             try run.file("theirs", "t", mode: 0o644)
             try run.file("private", "hunter2", mode: 0o600)
