@@ -30,11 +30,11 @@ extension Conformance {
         /// Row 24. A directory of tools that is mounted for the command may hold a socket too.
         @Test(arguments: [Mode.root, .rootless]) func socketsBesideTools(_ mode: Mode) throws {
             var run = try CordonRun.probe(mode, [])
-            let tools = try run.place.directory("home/.cargo/bin")
-            try run.place.file("home/.cargo/bin/tool", "#!/bin/sh\necho tool\n", mode: 0o755)
+            let tools = try run.place.directory("tools/bin")
+            try run.place.file("tools/bin/tool", "#!/bin/sh\necho tool\n", mode: 0o755)
             let granted = try run.place.directory("granted")
-            run.environment["PATH"] = tools + ":/usr/bin:/bin"
-            run.policyText = CordonRun.policy(mode, "[fs]\nread = [\"\(granted)\"]\n")
+            let root = run.place.path + "/tools"
+            run.policyText = CordonRun.policy(mode, "[fs]\nread = [\"\(granted)\"]\ntoolchains = [\"\(root)\"]\n")
             run.command = ["tool"]
             #expect(try run.run().output == "tool\n")
             for place in [tools + "/s", granted + "/s"] {
@@ -69,7 +69,8 @@ extension Conformance {
             let handle = Calls.unixSocket("@" + name)
             try #require(handle >= 0)
             defer { close(handle) }
-            let result = try CordonRun.probe(.root, ["abstract-socket", name], policy: "[network]\nmode = \"host\"\n").probed()
+            let result = try CordonRun.probe(.root, ["abstract-socket", name], policy: "[network]\nmode = \"host\"\n")
+                .probed()
             result.expectSafe()
             #expect(!Calls.hasVisitor(handle))
             #expect(result.run.process.errorText.contains("HOST"), result.run.summary)
@@ -105,7 +106,8 @@ extension Conformance {
             let closed = try CordonRun(shell: script).run()
             #expect(closed.report?.exitCode == 1, closed.summary)
             #expect(!Calls.hasVisitor(handle))
-            let open = try CordonRun(shell: script, policy: CordonRun.policy(.root, "[network]\nmode = \"host\"\n")).run()
+            let open = try CordonRun(shell: script, policy: CordonRun.policy(.root, "[network]\nmode = \"host\"\n"))
+                .run()
             #expect(open.code == 0, open.summary)
             #expect(Calls.hasVisitor(handle))
         }

@@ -22,7 +22,8 @@ enum Mode: String, CaseIterable, Sendable, CustomTestStringConvertible {
     /// What this machine cannot give an unprivileged user without delegated cgroups.
     var degraded: [String] {
         self == .root
-            ? ["fs.deny.create"] : ["fs.deny.create", "memory", "swap", "cpu.time", "cpu.rate", "pids", "io", "janitor"]
+            ? ["fs.deny.create"]
+            : ["fs.deny.create", "memory", "swap", "cpu.time", "cpu.rate", "pids", "io", "janitor"]
     }
 }
 
@@ -42,11 +43,17 @@ struct CordonRun {
     var input: [UInt8]? = []
     /// What the front end is started by, such as a fixture.
     var prefix: [String] = []
+    /// The same, before the user is changed.
+    var outermost: [String] = []
     /// Temporary and home directories, and the workspace where no other is given.
     let place: Scratch
     var workspace: String { place.path + "/work" }
 
-    init(_ mode: Mode = .root, _ command: [String], options: [String] = [], policy: String? = nil) throws {
+    init(_ command: [String], options: [String] = [], policy: String? = nil) throws {
+        try self.init(.root, command, options: options, policy: policy)
+    }
+
+    init(_ mode: Mode, _ command: [String], options: [String] = [], policy: String? = nil) throws {
         self.mode = mode
         self.command = command
         self.options = options
@@ -77,7 +84,7 @@ struct CordonRun {
             words += ["--policy", try place.file("policy.toml", Self.policy(mode))]
         }
         words += options + ["--"] + command
-        return try mode.wrapped(words, place: place)
+        return outermost + (try mode.wrapped(words, place: place))
     }
 
     /// preset:agent, with what the mode lacks allowed to be missing, and more lines.
@@ -158,7 +165,8 @@ extension Mode {
                 Calls.changeOwner(file, 0)
                 mounts += "mount --bind \(file) /etc/\(name) && "
             }
-            return ["unshare", "-m", "--propagation", "private", "sh", "-c", mounts + "exec \"$@\"", "sh"] + change + words
+            return ["unshare", "-m", "--propagation", "private", "sh", "-c", mounts + "exec \"$@\"", "sh"] + change
+                + words
         }
     }
 }

@@ -45,7 +45,8 @@ struct HostSnapshot {
         var alive: Set<String> = []
         for hierarchy in ((try? FileManager.default.contentsOfDirectory(atPath: root)) ?? []) + [""] {
             let parent = root + "/" + hierarchy + "/cordon"
-            for name in (try? FileManager.default.contentsOfDirectory(atPath: parent)) ?? [] where name.hasPrefix("jail-") {
+            for name in (try? FileManager.default.contentsOfDirectory(atPath: parent)) ?? []
+            where name.hasPrefix("jail-") {
                 found[name, default: []].append(parent + "/" + name)
                 if isLocked(parent + "/" + name) { alive.insert(name) }
             }
@@ -90,7 +91,8 @@ struct HostSnapshot {
         else { return nil }
         let fields = text[text.index(after: close)...].split(separator: " ")
         guard fields.count > 1, let parent = Int32(fields[1]) else { return nil }
-        return Process(pid: pid, name: String(text[text.index(after: open)..<close]), state: String(fields[0]), parent: parent)
+        return Process(
+            pid: pid, name: String(text[text.index(after: open)..<close]), state: String(fields[0]), parent: parent)
     }
 
     static func processes() -> [Process] {

@@ -94,9 +94,10 @@ final class Scratch {
     func exists(_ name: String) -> Bool { Calls.status(path + "/" + name) != nil }
 
     /// Every name beneath, with its type, mode and contents, to tell whether anything changed.
-    func tree() throws -> [String: String] {
+    func tree(_ top: String? = nil) throws -> [String: String] {
         var result: [String: String] = [:]
         for name in try FileManager.default.subpathsOfDirectory(atPath: path) {
+            if let top, !name.hasPrefix(top + "/") { continue }
             guard let status = Calls.status(path + "/" + name) else { continue }
             let isFile = status.st_mode & S_IFMT == S_IFREG && status.st_size < 65536
             result[name] =

@@ -59,7 +59,9 @@ struct ProbeResult {
     /// Nothing got out, and what has to work does.
     func expectSafe(sourceLocation: SourceLocation = #_sourceLocation) {
         #expect(succeeded.map(\.description) == [], sourceLocation: sourceLocation)
-        let failed = lines.filter { $0.outcome == .observed && ($0.detail.contains("=failed ") || $0.detail.contains("=hung")) }
+        let failed = lines.filter {
+            $0.outcome == .observed && ($0.detail.contains("=failed ") || $0.detail.contains("=hung"))
+        }
         #expect(failed.map(\.description) == [], sourceLocation: sourceLocation)
         #expect(run.report?.exitCode == 0, run.summary, sourceLocation: sourceLocation)
         #expect(!lines.isEmpty, run.summary, sourceLocation: sourceLocation)

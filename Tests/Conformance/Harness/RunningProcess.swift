@@ -66,7 +66,7 @@ final class RunningProcess {
 
         let words = unsafe (["env", "-C", directory] + arguments).map { unsafe strdup($0) } + [nil]
         let variables = unsafe environment.map { unsafe strdup($0.key + "=" + $0.value) } + [nil]
-        defer { for unsafe word in unsafe words + variables { unsafe free(word) } }
+        defer { unsafe (words + variables).forEach { unsafe free($0) } }
         var child: pid_t = 0
         let error = unsafe posix_spawnp(&child, "env", &actions, &attributes, words, variables)
         for end in [pipes[0].reading, pipes[1].writing, pipes[2].writing] { close(end) }
@@ -145,6 +145,11 @@ final class RunningProcess {
                 kill(pid, SIGKILL)
             }
             usleep(500)
+        }
+        closeInput()
+        for index in outputs.indices where outputs[index] >= 0 {
+            close(outputs[index])
+            outputs[index] = -1
         }
         let raw = status ?? 0
         let ending: Ending = raw & 0x7f == 0 ? .exited(raw >> 8 & 0xff) : .signaled(raw & 0x7f)
