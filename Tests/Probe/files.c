@@ -180,19 +180,27 @@ static void hardlink_read(char **arguments, int count) {
         } else refused(errno, "exchanged");
         unlink(other);
     }
-    // Each ancestor, the nearest first, until one lies on another mount or cannot be moved any more.
+    // Each ancestor, the nearest first, up to the root of the mount: nothing beyond it is touched.
+    struct stat target, here, above;
+    bool known = lstat(*parent ? parent : "/", &target) == 0;
     char ancestor[2048], rest[2048] = "";
     snprintf(ancestor, sizeof ancestor, "%s", parent);
     snprintf(rest, sizeof rest, "/%s", name);
-    for (int depth = 1; *ancestor && depth <= 8; depth++) {
+    for (int depth = 1; known && *ancestor && depth <= 8; depth++) {
         char label[64], through[6400];
+        if (lstat(ancestor, &here) < 0 || here.st_dev != target.st_dev) break;
+        bool top = lstat(text("%s/..", ancestor), &above) < 0 || above.st_dev != here.st_dev;
         snprintf(label, sizeof label, "ancestor-%d-renamed", depth);
         snprintf(moved, sizeof moved, "%s.cordon-probe-%d", ancestor, getpid());
         if (rename(ancestor, moved) == 0) {
             snprintf(through, sizeof through, "%s%s", moved, rest);
             verdict(label, read_some(through));
             if (rename(moved, ancestor) < 0) broken("%s=not-restored %s", label, error_name(errno));
-        } else refused(errno, "%s", label);
+        } else {
+            top = top || errno == EBUSY;
+            refused(errno, "%s", label);
+        }
+        if (top) break;
         char *slash = strrchr(ancestor, '/'), longer[4200];
         snprintf(longer, sizeof longer, "%s%s", slash, rest);
         snprintf(rest, sizeof rest, "%.*s", (int)sizeof rest - 1, longer);

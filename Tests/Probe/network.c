@@ -91,11 +91,11 @@ static void abstract_socket(char **arguments, int count) {
     for (size_t i = 0; i < COUNT(kinds); i++) {
         struct target target = local(kinds[i].type, arguments[0], true);
         // Servers bind with a trailing NUL or, more often, without it: both names are tried.
-        struct target shorter = target;
-        shorter.length--;
-        try_it(text("connect-%s @%s", kinds[i].name, arguments[0]), ANY, reach, &shorter);
-        try_it(text("connect-%s @%s\\0", kinds[i].name, arguments[0]), ANY, reach, &target);
-        if (kinds[i].type == SOCK_DGRAM) try_it(text("sendto @%s", arguments[0]), ANY, send_to, &shorter);
+        struct target longer = target;
+        longer.length++;
+        try_it(text("connect-%s @%s", kinds[i].name, arguments[0]), ANY, reach, &target);
+        try_it(text("connect-%s @%s\\0", kinds[i].name, arguments[0]), ANY, reach, &longer);
+        if (kinds[i].type == SOCK_DGRAM) try_it(text("sendto @%s", arguments[0]), ANY, send_to, &target);
     }
     char line[512];
     int total = -1;
@@ -196,7 +196,6 @@ static void scm(char **arguments, int count) {
     for (int i = 0; i < count; i++) {
         bool abstract = arguments[i][0] == '@';
         struct target target = local(SOCK_STREAM, arguments[i] + abstract, abstract);
-        target.length -= abstract;
         int handle = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (handle < 0 || connect(handle, &target.address.any, target.length) < 0) {
             refused(errno, "connect %s", arguments[i]);
@@ -317,7 +316,7 @@ const struct verb network_verbs[] = {
     {"abstract-socket", "NAME", "24", 1, 1, abstract_socket, "reaches for an abstract socket of the host or another jail"},
     {"path-socket", "PATH [SCRATCH]", "24", 1, 2, path_socket, "reaches for a socket by path, symlink and /proc"},
     {"own-sockets", "[DIR]", "24", 0, 1, own_sockets, "socketpair and sockets of its own, which have to work"},
-    {"scm", "[PATH|@NAME…]", "24", 0, 16, scm, "waits for descriptors on 0-2 and on the sockets named"},
+    {"scm", "[PATH-OR-@NAME…]", "24", 0, 16, scm, "waits for descriptors on 0-2 and on the sockets named"},
     {"net", "[PORT]", "25", 0, 1, net, "interfaces, socket families, well-known sockets, and (without a default route) addresses"},
     {0},
 };

@@ -202,8 +202,9 @@ long read_some(const char *path) {
     if (file < 0) return -1;
     struct stat status;
     char bytes[64];
-    long got = fstat(file, &status) == 0 && S_ISDIR(status.st_mode) ? syscall(SYS_getdents64, file, (char[4096]){0}, 4096)
-                                                                    : read(file, bytes, sizeof bytes);
+    bool directory = fstat(file, &status) == 0 && S_ISDIR(status.st_mode);
+    long got = directory ? syscall(SYS_getdents64, file, (char[4096]){0}, 4096) : read(file, bytes, sizeof bytes);
+    if (directory && got == 48) got = 0; // no more than `.` and `..`: an empty mask
     int error = errno;
     close(file);
     errno = error;

@@ -219,7 +219,10 @@ static void flood(char **arguments, int count) {
     char bytes[65536];
     for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = i % 64 == 63 ? '\n' : 'x';
     while (left) {
-        ssize_t written = write(handle, bytes, left < sizeof bytes ? (size_t)left : sizeof bytes);
+        // The last byte ends a line, so that `end` has one of its own.
+        size_t length = left < sizeof bytes ? (size_t)left : sizeof bytes;
+        if (length == left) bytes[length - 1] = '\n';
+        ssize_t written = write(handle, bytes, length);
         if (written < 0 && errno == EINTR) continue;
         if (written <= 0) break;
         left -= (unsigned long long)written;

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 #include <termios.h>
 #include <time.h>
 
@@ -19,7 +20,7 @@ static void x32(char **arguments, int count) {
         {"socket", {X32 | SYS_socket, {AF_UNIX, SOCK_STREAM}}},
         {"mount", {X32 | SYS_mount, {ARGUMENT("none"), ARGUMENT("/tmp"), ARGUMENT("tmpfs"), 0, ARGUMENT("")}}},
         {"unshare-user", {X32 | SYS_unshare, {CLONE_NEWUSER}}},
-        {"ptrace", {X32 | 521, {0x10 /* ATTACH */, 1}}},
+        {"ptrace-seize-1", {X32 | 521, {0x4206, 1, 0, 0}}},
         {"ioctl", {X32 | 514, {0, TIOCGWINSZ, 0}}},
         {"process_vm_readv", {X32 | 539, {1}}},
         {"execveat", {X32 | 545, {~0UL, ARGUMENT(""), 0, 0, 0}}},
@@ -27,7 +28,7 @@ static void x32(char **arguments, int count) {
         // Numbers kept for x32 but called without the bit, which some old kernels took.
         {"number-512", {512, {0}}},
         {"number-520", {520, {ARGUMENT("/bin/true"), 0, 0}}},
-        {"number-521", {521, {0x10, 1}}},
+        {"number-521", {521, {0x4206, 1, 0, 0}}},
         {"number-545", {545, {~0UL, ARGUMENT(""), 0, 0, 0}}},
     };
     try_calls(GATE, calls, COUNT(calls));
@@ -68,9 +69,9 @@ static void int80(char **arguments, int count) {
         {"socket-packet", {359, {17, SOCK_RAW, 0}}},
         {"mount", {21, {low("none"), low("/tmp"), low("tmpfs"), 0, low("")}}},
         {"unshare-user", {310, {CLONE_NEWUSER}}},
-        {"ptrace-attach-1", {26, {16, 1, 0, 0}}},
+        {"ptrace-seize-1", {26, {0x4206, 1, 0, 0}}},
         {"ioctl-tiocsti", {54, {0, TIOCSTI, low("x")}}},
-        {"chmod", {15, {low("/tmp"), 04777}}},
+        {"chmod", {15, {low("/nonexistent/cordon-probe"), 04777}}},
         {"bpf", {357, {0, 0, 0}}},
         {"keyctl", {288, {0, (unsigned long)(unsigned)-3, 0}}},
     };
@@ -237,7 +238,7 @@ static void highbits(char **arguments, int count) {
         uint64_t flags = clones[i].flags;
         expect_enosys(clones[i].name, in_child(clone3, &flags));
     }
-    const long unknown[] = {335, 400, 470, 600, 999, 4095, 1000000, 0x7fffffff};
+    const long unknown[] = {350, 400, 470, 600, 999, 4095, 1000000, 0x7fffffff};
     for (size_t i = 0; i < COUNT(unknown); i++) {
         struct call call = {unknown[i], {0}};
         // Numbers up to 470 have a meaning in newer kernels; there too the filter does not know them.
@@ -257,6 +258,8 @@ static void forbidden(char **arguments, int count) {
     unsigned char adjust[256] = {0};
     const uint32_t set_offset = 0x100;
     memcpy(adjust, &set_offset, sizeof set_offset);
+    struct utsname names;
+    uname(&names); // the same names again
     const unsigned long none = ARGUMENT("/nonexistent/cordon-probe"), empty = ARGUMENT("");
     const struct named_call calls[] = {
         {"io_uring_setup", {425, {4, ARGUMENT(zeros)}}},
@@ -298,8 +301,8 @@ static void forbidden(char **arguments, int count) {
         {"vhangup", {SYS_vhangup, {0}}},
         {"kcmp", {SYS_kcmp, {1, 1, 0, 0, 0}}},
         {"pidfd_getfd", {438, {~0UL, 0, 0}}},
-        {"sethostname", {SYS_sethostname, {ARGUMENT("cordon-probe"), 12}}},
-        {"setdomainname", {SYS_setdomainname, {ARGUMENT("cordon-probe"), 12}}},
+        {"sethostname", {SYS_sethostname, {ARGUMENT(names.nodename), strlen(names.nodename)}}},
+        {"setdomainname", {SYS_setdomainname, {ARGUMENT(names.domainname), strlen(names.domainname)}}},
     };
     try_calls(GATE, calls, COUNT(calls));
 
