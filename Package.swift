@@ -40,7 +40,8 @@ let jail: [Target] = [
         name: "JailFilters", dependencies: ["CLibseccomp", "CLinux", "Linux"], path: "Jail/Seccomp",
         swiftSettings: strict),
     .target(
-        name: "JailPlanner", dependencies: ["JailPlan", "JailFilters", "Linux", "Machine", "PolicyModel"], path: "Jail/Planner",
+        name: "JailPlanner", dependencies: ["JailPlan", "JailFilters", "Linux", "Machine", "PolicyModel"],
+        path: "Jail/Planner",
         swiftSettings: strict),
     .executableTarget(
         name: "jail-init", dependencies: ["JailPlan", "Linux", "CLibcap"], path: "Jail/Init", swiftSettings: strict,
@@ -50,14 +51,20 @@ let jail: [Target] = [
 let supervisor: [Target] = [
     .target(
         name: "SupervisorCore",
-        dependencies: ["JailFilters", "JailPlan", "JailPlanner", "Linux", "Machine", "PolicyModel"], path: "Supervisor/Core",
+        dependencies: ["JailFilters", "JailPlan", "JailPlanner", "Linux", "Machine", "PolicyModel"],
+        path: "Supervisor/Core",
+        swiftSettings: strict),
+    .target(
+        name: "Doctor", dependencies: ["Linux", "Machine", "PolicyModel"], path: "Supervisor/Doctor",
         swiftSettings: strict),
     .executableTarget(
         name: "cordon-janitor", dependencies: ["Linux", "Machine"], path: "Supervisor/Janitor", swiftSettings: strict,
         linkerSettings: staticExecutable),
     .executableTarget(
         name: "cordon",
-        dependencies: ["JailPlan", "JailPlanner", "Linux", "Machine", "PolicyModel", "SupervisorCore"],
+        dependencies: [
+            "Doctor", "JailPlan", "JailPlanner", "Linux", "Machine", "PolicyModel", "PolicyPresets", "SupervisorCore",
+        ],
         path: "Supervisor/FrontEnd",
         swiftSettings: strict, linkerSettings: staticExecutable),
 ]
@@ -70,6 +77,12 @@ let tests: [Target] = [
     .testTarget(
         name: "JailFiltersTests", dependencies: ["JailFilters", "CLibseccomp", "CLinux"],
         path: "Tests/JailFiltersTests", swiftSettings: strict),
+    // Static, because what is brought into a jail must not need the jail's libraries.
+    .executableTarget(
+        name: "probe", path: "Tests/Probe", exclude: ["README.md"], cSettings: c,
+        linkerSettings: [.unsafeFlags(["-static-executable", "-Xlinker", "-s"])]),
+    .executableTarget(name: "fault-fixture", path: "Tests/FaultFixture", cSettings: c),
+    .testTarget(name: "ConformanceTests", path: "Tests/Conformance", swiftSettings: strict),
 ]
 
 // `make bench`: an optimised build, never part of `swift test`.

@@ -6,6 +6,7 @@
 #include <linux/filter.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
+#include <net/if.h>
 #include <string.h>
 #include <sys/syscall.h>
 
@@ -115,7 +116,7 @@ ssize_t cordon_send(int socket, const void *bytes, size_t length, const int *des
 int cordon_receive(int socket, void *buffer, size_t capacity, int flags, struct cordon_received *received) {
     union {
         struct cmsghdr header;
-        char space[CMSG_SPACE(sizeof(int) * CORDON_MESSAGE_DESCRIPTORS) + CMSG_SPACE(sizeof(struct ucred))];
+        char space[CMSG_SPACE(sizeof(int) * CORDON_MESSAGE_DESCRIPTORS)];
     } control;
     struct iovec part = {.iov_base = buffer, .iov_len = capacity};
     struct msghdr message = {
@@ -125,15 +126,10 @@ int cordon_receive(int socket, void *buffer, size_t capacity, int flags, struct 
     if (count < 0) return -errno;
     received->bytes = count;
     received->descriptor_count = 0;
-    received->sender = 0;
     received->truncated = (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0;
     for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
         if (header->cmsg_level != SOL_SOCKET) continue;
-        if (header->cmsg_type == SCM_CREDENTIALS) {
-            struct ucred credentials;
-            memcpy(&credentials, CMSG_DATA(header), sizeof credentials);
-            received->sender = credentials.pid;
-        } else if (header->cmsg_type == SCM_RIGHTS) {
+        if (header->cmsg_type == SCM_RIGHTS) {
             size_t arrived = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
             const unsigned char *data = CMSG_DATA(header);
             for (size_t index = 0; index < arrived; index++) {
@@ -165,4 +161,22 @@ const char *cordon_signal_name(int number) { return sigabbrev_np(number); }
 
 void cordon_ignore_signal(int number) { signal(number, SIG_IGN); }
 
+void cordon_default_signal(int number) { signal(number, SIG_DFL); }
+
 char **cordon_environment(void) { return environ; }
+
+void cordon_set_name(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
+
+int cordon_setrlimit(int resource, uint64_t value) {
+    struct rlimit limit = {.rlim_cur = value, .rlim_max = value};
+    return result(setrlimit(resource, &limit));
+}
+
+int cordon_loopback_up(void) {
+    int socket_descriptor = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (socket_descriptor < 0) return -errno;
+    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+    int status = result(ioctl(socket_descriptor, SIOCSIFFLAGS, &request));
+    close(socket_descriptor);
+    return status;
+}

@@ -3,13 +3,18 @@ internal import CLibcap
 internal import JailPlan
 internal import Linux
 
-/// Empties the bounding, ambient and inheritable sets of the calling process, so that nothing executed from
-/// here on can ever gain one; permitted and effective keep only `kept`.
+/// PID 1, which executes nothing any more, keeps only `kept`, and no ambient or inheritable capability.
 func keepOnly(_ kept: UInt64) throws(Errno) {
+    guard cap_reset_ambient() == 0 else { throw .notPermitted }
+    try setCapabilities(permitted: kept, inheritable: 0)
+}
+
+/// The spawner, whose children execute: the bounding set is emptied too, so that nothing executed from here
+/// on can ever gain a capability.
+func dropForGood(keeping kept: UInt64) throws(Errno) {
     // The bounding set first: dropping from it needs CAP_SETPCAP, which is about to go.
     for capability in 0..<cap_max_bits() {
         guard cap_drop_bound(cap_value_t(capability)) == 0 else { throw .notPermitted }
     }
-    guard cap_reset_ambient() == 0 else { throw .notPermitted }
-    try setCapabilities(permitted: kept, inheritable: 0)
+    try keepOnly(kept)
 }

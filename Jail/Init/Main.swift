@@ -10,6 +10,8 @@ internal import Linux
 @main
 struct JailInit {
     static func main() {
+        // Executed by descriptor, it would be called by the descriptor's number in ps.
+        nameProcess("jail-init")
         let control = Descriptor(owning: 3)
         do {
             // Children are reaped by reading, so the signal is blocked before there are any.
@@ -44,7 +46,8 @@ struct JailInit {
                     while try signals.next() != nil {}
                     while let child = try reapAny() {
                         let report = JailReport.exited(
-                            pid: child.pid, status: child.status, cpuMicroseconds: child.cpuMicroseconds)
+                            pid: child.pid, status: child.status, cpuMicroseconds: child.cpuMicroseconds,
+                            peakMemory: child.peakMemory)
                         try send(report.encoded, on: control)
                     }
                 }

@@ -9,8 +9,9 @@ internal import Linux
 struct NewRoot: Sendable {
     /// A descriptor kept until the process ends; PID 1 has no use for an owner that outlives the set-up.
     private let root: Int32
+    /// What is shown in place of hidden files and directories. Neither can be opened. Kept likewise.
+    private var hiddenFile: Int32 = -1, hiddenDirectory: Int32 = -1
 
-    /// Where the objects live that are shown in place of hidden ones. Neither can be opened.
     private static let hiddenFile = "/run/cordon/hidden-file", hiddenDirectory = "/run/cordon/hidden-directory"
 
     init(bytes: UInt64, inodes: UInt64) throws(Errno) {
@@ -22,9 +23,10 @@ struct NewRoot: Sendable {
         // Over the old root: absolute paths still start beneath it until pivot_root.
         try attach(mount.raw, to: "/", in: currentDirectory)
         root = mount.release()
-        try make(directory: "/run/cordon", mode: 0o755)
         try make(directory: Self.hiddenDirectory, mode: 0)
         try make(file: Self.hiddenFile, contents: "", mode: 0)
+        hiddenDirectory = try find(Self.hiddenDirectory).release()
+        hiddenFile = try find(Self.hiddenFile).release()
     }
 
     /// Applies a step that makes, mounts or masks something in the new root.
@@ -86,8 +88,8 @@ struct NewRoot: Sendable {
 
     private func hide(_ path: String, optional: Bool) throws(Errno) {
         guard let place = try findIfThere(path, optional: optional) else { return }
-        let substitute = try status(of: place.raw).isDirectory ? Self.hiddenDirectory : Self.hiddenFile
-        let tree = try copy(of: substitute)
+        let substitute = try status(of: place.raw).isDirectory ? hiddenDirectory : hiddenFile
+        let tree = try cloneTree("", at: substitute, recursive: false)
         try setMountAttributes(of: tree.raw, set: [.readOnly, .noExec, .noSetUid, .noDevices], recursive: false)
         try attach(tree.raw, to: "", in: place.raw)
     }

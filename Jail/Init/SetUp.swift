@@ -6,23 +6,32 @@ internal import Linux
 struct SetUp: ~Copyable {
     private let steps: [(index: Int, step: Step)]
     private let descriptors: DescriptorList
-    private let filterCount: Int
+    private let filterCount: Int, groupCount: Int
 
     /// Waits for the supervisor's message. When it comes, the id maps are written.
     init(receivedOn control: Int32) throws(Errno) {
         var message = try receive(on: control)
-        guard case .setUp(let filters, let trees) = try Order(message.bytes),
-            message.descriptors.count == 2 + filters + trees
+        guard case .setUp(let filters, let groups, let trees) = try Order(message.bytes),
+            message.descriptors.count == 2 + filters + groups + trees
         else { throw .badMessage }
         let plan = try message.descriptors.take(0)
         steps = try Plan.decodedInJail(try plan.readAll())
         filterCount = filters
+        groupCount = groups
         descriptors = message.takeDescriptors()
     }
 
     private var spawnerSocket: Int32 { get throws(Errno) { try descriptors.number(at: 1) } }
 
-    private func tree(_ index: Int) throws(Errno) -> Int32 { try descriptors.number(at: 2 + filterCount + index) }
+    private func tree(_ index: Int) throws(Errno) -> Int32 {
+        try descriptors.number(at: 2 + filterCount + groupCount + index)
+    }
+
+    private func groups() throws(Errno) -> [Int32] {
+        var files: [Int32] = []
+        for index in 0..<groupCount { files.append(try descriptors.number(at: 2 + filterCount + index)) }
+        return files
+    }
 
     private func filters() throws(Errno) -> [[UInt8]] {
         var programs: [[UInt8]] = []
@@ -34,7 +43,9 @@ struct SetUp: ~Copyable {
 
     /// Applies every step of jail-init. Returns when each was done, or what failed.
     func run(spawnerBody: (consuming SpawnerStart) -> Never) -> JailReport {
-        do throws(StepFailure) { return .ready(times: try apply(spawnerBody: spawnerBody)) } catch { return error.report }
+        do throws(StepFailure) { return .ready(times: try apply(spawnerBody: spawnerBody)) } catch {
+            return error.report
+        }
     }
 
     private func apply(spawnerBody: (consuming SpawnerStart) -> Never) throws(StepFailure) -> [JailReport.StepTime] {
@@ -48,6 +59,7 @@ struct SetUp: ~Copyable {
                 case .freshKeyring: try joinFreshKeyring()
                 case .zeroClock: clock = try zeroClock()
                 case .hostName(let name): try setHostName(name)
+                case .loopback: try switchOnLoopback()
                 case .dropGroups: try dropSupplementaryGroups()
                 case .become(let user, let group): try become(user: user, group: group)
                 case .undumpable: try makeUndumpable()
@@ -78,20 +90,20 @@ struct SetUp: ~Copyable {
         return root
     }
 
-    /// The spawner is forked before there is a root, so that its placement in the cgroups and the mounts
-    /// happen at the same time. It enters the time namespace, if there is a new one, by being born.
+    /// The spawner is forked before there is a root, so that it enters its cgroups while the mounts
+    /// are made. It enters the time namespace, if there is a new one, by being born.
     private func forkSpawner(clock: ClockOffset, body: (consuming SpawnerStart) -> Never) throws(Errno) -> Descriptor {
         // pivot_root moves the working directory of those who stand in the old root, and of nobody else.
         try changeDirectory(to: "/")
         var gate = try makePipe()
         let reading = try gate.takeReading(), writing = try gate.takeWriting()
         let socket = try spawnerSocket
-        let filters = try filters()
+        let filters = try filters(), groups = try groups()
         if try forkProcess() == 0 {
             body(
                 SpawnerStart(
                     steps: steps.filter { $0.step.actor == .spawner || $0.step.actor == .command },
-                    filters: filters, socket: socket, rootReady: reading, clock: clock))
+                    filters: filters, groups: groups, socket: socket, rootReady: reading, clock: clock))
         }
         return writing
     }

@@ -11,16 +11,20 @@ internal import Linux
 struct SpawnerStart: ~Copyable {
     let steps: [(index: Int, step: Step)]
     let filters: [[UInt8]]
+    /// Files to write to, to enter the cgroups.
+    let groups: [Int32]
     let socket: Int32
     let rootReady: Descriptor
     let clock: ClockOffset
 
     init(
-        steps: [(index: Int, step: Step)], filters: [[UInt8]], socket: Int32, rootReady: consuming Descriptor,
+        steps: [(index: Int, step: Step)], filters: [[UInt8]], groups: [Int32], socket: Int32,
+        rootReady: consuming Descriptor,
         clock: ClockOffset
     ) {
         self.steps = steps
         self.filters = filters
+        self.groups = groups
         self.socket = socket
         self.rootReady = rootReady
         self.clock = clock
@@ -29,6 +33,7 @@ struct SpawnerStart: ~Copyable {
 
 /// The spawner's whole life.
 func runSpawner(_ start: consuming SpawnerStart) -> Never {
+    nameProcess("cordon-spawner")
     let socket = start.socket, steps = start.steps
     let confined = confineReporting(start)
     do {
@@ -47,23 +52,22 @@ private func confineReporting(_ start: consuming SpawnerStart) -> JailReport {
     do throws(StepFailure) { return .ready(times: try confine(start)) } catch { return error.report }
 }
 
-/// Waits to be placed and for the root, then gives everything up, step by step.
+/// Enters the groups, waits for the root, then gives everything up, step by step.
 private func confine(_ start: consuming SpawnerStart) throws(StepFailure) -> [JailReport.StepTime] {
     var times: [JailReport.StepTime] = []
-    do throws(Errno) {
-        try Linux.send(JailReport.hello.encoded, on: start.socket)
-        guard try Order(try receive(on: start.socket).bytes) == .placed else { throw Errno.badMessage }
-        var byte: [UInt8] = [0]
-        guard try start.rootReady.read(into: &byte) == 1 else { throw Errno.brokenPipe }
-    } catch {
-        throw StepFailure(index: -1, object: "spawner", errno: error)
-    }
     for (index, step) in start.steps where step.actor == .spawner {
         do throws(Errno) {
             switch step.action {
+            case .enterCgroups:
+                // "0" is the writer itself; its own identity does not matter, the opener's did (cgroups(7)).
+                for group in start.groups { _ = try write(group, [UInt8(ascii: "0")]) }
+            case .awaitRoot:
+                var byte: [UInt8] = [0]
+                guard try start.rootReady.read(into: &byte) == 1 else { throw Errno.brokenPipe }
             case .cgroupNamespace: try enterNew(.cgroup)
-            case .spawnerCapabilities(let kept): try keepOnly(kept)
+            case .spawnerCapabilities(let kept): try dropForGood(keeping: kept)
             case .noNewPrivileges: try forbidNewPrivileges()
+            case .limits(let limits): for limit in limits { try setLimit(limit) }
             case .landlock(let abi, let scoped, let rules): try restrict(abi: abi, scoped: scoped, rules: rules)
             case .filters(_, let count):
                 guard count == start.filters.count else { throw Errno.badMessage }

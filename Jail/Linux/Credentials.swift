@@ -68,3 +68,13 @@ public func setCapabilities(permitted: UInt64, inheritable: UInt64) throws(Errno
 /// The corresponding C function is `umask`.
 @discardableResult
 public func setFileModeMask(_ mask: UInt32) -> UInt32 { umask(mask) }
+
+/// Names the calling process, as ps(1) shows it; at most 15 bytes.
+///
+/// The corresponding C function is `prctl` with PR_SET_NAME.
+public func nameProcess(_ name: String) { unsafe name.withCString { unsafe cordon_set_name($0) } }
+
+/// Switches on the loopback interface of the network namespace that the caller is in.
+///
+/// The corresponding C function is `ioctl` with SIOCSIFFLAGS (netdevice(7)).
+public func switchOnLoopback() throws(Errno) { try checkRaw(cordon_loopback_up()) }

@@ -52,6 +52,14 @@ public struct Errno: Error, Hashable, Sendable, RawRepresentable {
     public static let readOnly = Errno(rawValue: EROFS)
     /// No space left, or a kernel limit on objects (namespaces, cgroups).
     public static let noSpace = Errno(rawValue: ENOSPC)
+    /// Too many users, or user namespaces nested too deeply.
+    public static let tooManyUsers = Errno(rawValue: EUSERS)
+    /// Invalid cross-device link; of openat2, that a path leads out of its directory.
+    public static let crossDevice = Errno(rawValue: EXDEV)
+    /// Input/output error.
+    public static let inputOutput = Errno(rawValue: EIO)
+    /// No such device: of a mount, that the kernel has no such file system.
+    public static let noDevice = Errno(rawValue: ENODEV)
 
     /// The name of errno.h, such as `ENOENT`.
     public var name: String {

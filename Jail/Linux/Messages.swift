@@ -11,24 +11,10 @@ public func makeSocketPair() throws(Errno) -> Pipe {
     return Pipe(reading: Descriptor(owning: ends[0]), writing: Descriptor(owning: ends[1]))
 }
 
-/// Lets messages that arrive here carry their sender's pid, filled in by the kernel (unix(7), SO_PASSCRED).
-public func receiveCredentials(on socket: Int32) throws(Errno) {
-    var on: Int32 = 1
-    try check(unsafe setsockopt(socket, SOL_SOCKET, SO_PASSCRED, &on, socklen_t(MemoryLayout<Int32>.size)))
-}
-
-/// Enlarges a socket's send buffer so that one message can be as large as `bytes`.
-public func setSendBuffer(of socket: Int32, to bytes: Int) throws(Errno) {
-    var size = Int32(clamping: bytes)
-    try check(unsafe setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout<Int32>.size)))
-}
-
 /// A message, with the descriptors that came along.
 public struct Message: ~Copyable {
     /// The bytes; empty is end-of-file.
     public let bytes: [UInt8]
-    /// The sender's pid in this process's pid namespace, or 0 where credentials were not asked for.
-    public let sender: Int32
     /// The descriptors, owned by this value.
     public var descriptors: DescriptorList
 
@@ -104,5 +90,5 @@ public func receive(on socket: Int32, capacity: Int = 4096, wait: Bool = true) t
     let descriptors = DescriptorList(owning: numbers)
     if received.truncated != 0 { throw .badMessage }
     buffer.removeLast(buffer.count - received.bytes)
-    return Message(bytes: buffer, sender: received.sender, descriptors: descriptors)
+    return Message(bytes: buffer, descriptors: descriptors)
 }

@@ -30,16 +30,21 @@ public struct MountAttributes: OptionSet, Sendable, Hashable {
     }
 }
 
-/// A detached copy of the mount tree at a path, to be attached elsewhere.
+/// A detached copy of the mount tree at a path, to be attached elsewhere. It shares no mount events with its
+/// original, nor with anything else: on a machine whose root is shared, as systemd leaves it, a mask over a
+/// file of the copy would otherwise appear over the host's file.
 ///
-/// The corresponding C function is `open_tree` with `OPEN_TREE_CLONE`.
+/// The corresponding C functions are `open_tree` with `OPEN_TREE_CLONE` and `mount_setattr` with `MS_PRIVATE`.
 public func cloneTree(_ path: String, at directory: Int32 = currentDirectory, recursive: Bool) throws(Errno)
     -> Descriptor
 {
     var flags = UInt32(OPEN_TREE_CLONE) | UInt32(bitPattern: O_CLOEXEC)
     if recursive { flags |= UInt32(AT_RECURSIVE) }
     if path.isEmpty { flags |= UInt32(AT_EMPTY_PATH) }
-    return Descriptor(owning: try check(unsafe open_tree(directory, path, flags)))
+    let tree = Descriptor(owning: try check(unsafe open_tree(directory, path, flags)))
+    let scope = UInt32(AT_EMPTY_PATH) | (recursive ? UInt32(AT_RECURSIVE) : 0)
+    try checkRaw(unsafe cordon_mount_setattr(tree.raw, "", scope, 0, 0, UInt64(MS_PRIVATE), -1))
+    return tree
 }
 
 /// Changes attributes of a mount, or with `recursive` of its whole tree: all of them, or none.
@@ -59,7 +64,8 @@ public func setMountAttributes(
 ///
 /// The corresponding C function is `mount_setattr` with `MS_PRIVATE`.
 public func makePrivate(_ path: String) throws(Errno) {
-    try checkRaw(unsafe cordon_mount_setattr(currentDirectory, path, UInt32(AT_RECURSIVE), 0, 0, UInt64(MS_PRIVATE), -1))
+    try checkRaw(
+        unsafe cordon_mount_setattr(currentDirectory, path, UInt32(AT_RECURSIVE), 0, 0, UInt64(MS_PRIVATE), -1))
 }
 
 /// Attaches a detached tree at a path beneath a directory; with an empty path, at the directory itself.
@@ -85,7 +91,8 @@ public func makeFileSystem(
     }
     try checkRaw(cordon_fsconfig(context.raw, nil, nil))
     return Descriptor(
-        owning: try check(fsmount(context.raw, UInt32(FSMOUNT_CLOEXEC), UInt32(truncatingIfNeeded: attributes.rawValue))))
+        owning: try check(
+            fsmount(context.raw, UInt32(FSMOUNT_CLOEXEC), UInt32(truncatingIfNeeded: attributes.rawValue))))
 }
 
 /// Makes `path` the root and hangs the old root over it; both may be ".".

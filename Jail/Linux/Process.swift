@@ -157,6 +157,13 @@ public struct ResourceLimit: Sendable, Hashable {
     }
 }
 
+/// Limits a resource of the calling process, for good.
+///
+/// The corresponding C function is `setrlimit`.
+public func setLimit(_ limit: ResourceLimit) throws(Errno) {
+    try checkRaw(cordon_setrlimit(limit.resource, limit.value))
+}
+
 /// What a command is started with. Everything is the command's own: the spawner keeps its identity.
 public struct CommandStart: Sendable {
     /// Executables to try in order, as execvp(3) does.
@@ -258,6 +265,8 @@ public struct ReapedChild: Sendable {
     public let status: Int32
     /// Processor time of it and of the children it reaped, in microseconds.
     public let cpuMicroseconds: UInt64
+    /// The most memory that it or one of the children it reaped had resident, in bytes.
+    public let peakMemory: UInt64
 }
 
 /// Reaps one dead child of any kind, without waiting; nil when none is dead.
@@ -275,7 +284,8 @@ public func reapAny() throws(Errno) -> ReapedChild? {
     }
     func microseconds(_ time: timeval) -> UInt64 { UInt64(time.tv_sec) * 1_000_000 + UInt64(time.tv_usec) }
     return ReapedChild(
-        pid: pid, status: status, cpuMicroseconds: microseconds(usage.ru_utime) + microseconds(usage.ru_stime))
+        pid: pid, status: status, cpuMicroseconds: microseconds(usage.ru_utime) + microseconds(usage.ru_stime),
+        peakMemory: UInt64(max(0, usage.ru_maxrss)) * 1024)
 }
 
 /// Sends a signal by pid; only where no pidfd can exist (pid namespaces' own init).
@@ -305,7 +315,8 @@ public func startSession() throws(Errno) { try check(setsid()) }
 /// A process that does nothing but keep new namespaces alive. It is gone when the value is.
 ///
 /// The corresponding system call is `clone3`; the process shares this one's memory and runs no Swift.
-// Safe: the stack is private, unmapped once, and only after the process that stands on it is reaped.
+///
+/// Safe: the stack is private, unmapped once, and only after the process that stands on it is reaped.
 @safe public struct NamespaceHolder: ~Copyable {
     /// Its pid in the caller's namespace.
     public let pid: Int32

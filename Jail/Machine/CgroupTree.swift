@@ -105,7 +105,8 @@ public struct CgroupTree: Sendable, Hashable {
             // write access to the common ancestor of both groups (cgroups(7), delegation containment).
             var path = own
             var highest: String?
-            while path != "/" && !path.isEmpty && isWritable(mount + path) && isWritable(mount + path + "/cgroup.procs") {
+            while path != "/" && !path.isEmpty && isWritable(mount + path) && isWritable(mount + path + "/cgroup.procs")
+            {
                 highest = path
                 path = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "/"
             }

@@ -31,9 +31,12 @@ extension Plan {
 
 extension Action {
     private enum Code: UInt8 {
-        case freshKeyring, zeroClock, hostName, dropGroups, become, undumpable, forkSpawner, makeRoot, directory, symlink, file
+        case freshKeyring, zeroClock, hostName, loopback, dropGroups, become, undumpable, forkSpawner, makeRoot,
+            directory,
+            symlink, file
         case attachTree, bind, fileSystem, rebind, hide, protect, sealRoot, pivotRoot, keepCapabilities
-        case cgroupNamespace, spawnerCapabilities, noNewPrivileges, landlock, filters, identity, limits
+        case enterCgroups, awaitRoot, cgroupNamespace, spawnerCapabilities, noNewPrivileges, landlock, filters,
+            identity, limits
     }
 
     func write(to writer: inout ByteWriter) {
@@ -45,6 +48,7 @@ extension Action {
         case .hostName(let name):
             code(.hostName)
             writer.write(name)
+        case .loopback: code(.loopback)
         case .dropGroups: code(.dropGroups)
         case .become(let user, let group):
             code(.become)
@@ -106,6 +110,8 @@ extension Action {
         case .keepCapabilities(let set):
             code(.keepCapabilities)
             writer.write(set)
+        case .enterCgroups: code(.enterCgroups)
+        case .awaitRoot: code(.awaitRoot)
         case .cgroupNamespace: code(.cgroupNamespace)
         case .spawnerCapabilities(let set):
             code(.spawnerCapabilities)
@@ -143,8 +149,10 @@ extension Action {
         case .freshKeyring: self = .freshKeyring
         case .zeroClock: self = .zeroClock
         case .hostName: self = .hostName(try reader.text())
+        case .loopback: self = .loopback
         case .dropGroups: self = .dropGroups
-        case .become: self = .become(user: try reader.number(as: UInt32.self), group: try reader.number(as: UInt32.self))
+        case .become:
+            self = .become(user: try reader.number(as: UInt32.self), group: try reader.number(as: UInt32.self))
         case .undumpable: self = .undumpable
         case .forkSpawner: self = .forkSpawner
         case .makeRoot: self = .makeRoot(bytes: try reader.number(), inodes: try reader.number())
@@ -177,6 +185,8 @@ extension Action {
         case .sealRoot: self = .sealRoot
         case .pivotRoot: self = .pivotRoot
         case .keepCapabilities: self = .keepCapabilities(try reader.number())
+        case .enterCgroups: self = .enterCgroups
+        case .awaitRoot: self = .awaitRoot
         case .cgroupNamespace: self = .cgroupNamespace
         case .spawnerCapabilities: self = .spawnerCapabilities(try reader.number())
         case .noNewPrivileges: self = .noNewPrivileges

@@ -2,18 +2,17 @@
 //
 //   supervisor → jail-init   setup (plan, with descriptors), signal
 //   jail-init  → supervisor  failed, ready, exited
-//   supervisor → spawner     place (the spawner's pid was read from the message's credentials), start
-//   spawner    → supervisor  hello, started, notStarted, failed
+//   supervisor → spawner     start
+//   spawner    → supervisor  failed, ready, started, notStarted
 public import Linux
 
 /// From the supervisor to jail-init or the spawner. What is long travels as a memory file.
 public enum Order: Sendable, Hashable {
-    /// To jail-init: apply a plan. Descriptors: the plan's bytes, the spawner's socket, the filters, the trees.
-    case setUp(filters: Int, trees: Int)
+    /// To jail-init: apply a plan. Descriptors: the plan's bytes, the spawner's socket, the filters, the files
+    /// through which the spawner enters its cgroups, the trees.
+    case setUp(filters: Int, groups: Int, trees: Int)
     /// To jail-init: send a signal to a command's process group.
     case signal(pid: Int32, number: Int32)
-    /// To the spawner: it stands in its cgroups now.
-    case placed
     /// To the spawner: start a command. Descriptors: the command's bytes, its stdin, stdout, stderr.
     case start
 
@@ -21,16 +20,16 @@ public enum Order: Sendable, Hashable {
     public var encoded: [UInt8] {
         var writer = ByteWriter()
         switch self {
-        case .setUp(let filters, let trees):
+        case .setUp(let filters, let groups, let trees):
             writer.write(UInt8(1))
             writer.write(UInt64(filters))
+            writer.write(UInt64(groups))
             writer.write(UInt64(trees))
         case .signal(let pid, let number):
             writer.write(UInt8(2))
             writer.write(Int64(pid))
             writer.write(Int64(number))
-        case .placed: writer.write(UInt8(3))
-        case .start: writer.write(UInt8(4))
+        case .start: writer.write(UInt8(3))
         }
         return writer.bytes
     }
@@ -39,10 +38,12 @@ public enum Order: Sendable, Hashable {
     public init(_ bytes: [UInt8]) throws(Errno) {
         var reader = ByteReader(bytes)
         switch try reader.byte() {
-        case 1: self = .setUp(filters: try reader.number(as: Int.self), trees: try reader.number(as: Int.self))
+        case 1:
+            self = .setUp(
+                filters: try reader.number(as: Int.self), groups: try reader.number(as: Int.self),
+                trees: try reader.number(as: Int.self))
         case 2: self = .signal(pid: try reader.number(as: Int32.self), number: try reader.number(as: Int32.self))
-        case 3: self = .placed
-        case 4: self = .start
+        case 3: self = .start
         default: throw .badMessage
         }
         guard reader.isAtEnd else { throw .badMessage }
@@ -51,8 +52,6 @@ public enum Order: Sendable, Hashable {
 
 /// From jail-init or the spawner to the supervisor.
 public enum JailReport: Sendable, Hashable {
-    /// The spawner exists; the kernel attaches its pid.
-    case hello
     /// A step failed; the jail is of no use.
     case failed(index: Int, object: String, errno: Errno)
     /// All steps are done. Nanoseconds on CLOCK_MONOTONIC after each, with its position in the plan.
@@ -62,7 +61,7 @@ public enum JailReport: Sendable, Hashable {
     /// A command does not run.
     case notStarted(step: String, errno: Errno)
     /// A child of PID 1 is dead: a command, or something it left behind.
-    case exited(pid: Int32, status: Int32, cpuMicroseconds: UInt64)
+    case exited(pid: Int32, status: Int32, cpuMicroseconds: UInt64, peakMemory: UInt64)
 
     /// When a step was done.
     public struct StepTime: Sendable, Hashable {
@@ -82,7 +81,6 @@ public enum JailReport: Sendable, Hashable {
     public var encoded: [UInt8] {
         var writer = ByteWriter()
         switch self {
-        case .hello: writer.write(UInt8(1))
         case .failed(let index, let object, let errno):
             writer.write(UInt8(2))
             writer.write(Int64(index))
@@ -101,11 +99,12 @@ public enum JailReport: Sendable, Hashable {
             writer.write(UInt8(5))
             writer.write(step)
             writer.write(Int64(errno.rawValue))
-        case .exited(let pid, let status, let cpu):
+        case .exited(let pid, let status, let cpu, let memory):
             writer.write(UInt8(6))
             writer.write(Int64(pid))
             writer.write(Int64(status))
             writer.write(cpu)
+            writer.write(memory)
         }
         return writer.bytes
     }
@@ -114,7 +113,6 @@ public enum JailReport: Sendable, Hashable {
     public init(_ bytes: [UInt8]) throws(Errno) {
         var reader = ByteReader(bytes)
         switch try reader.byte() {
-        case 1: self = .hello
         case 2:
             self = .failed(
                 index: try reader.number(as: Int.self), object: try reader.text(),
@@ -131,7 +129,7 @@ public enum JailReport: Sendable, Hashable {
         case 6:
             self = .exited(
                 pid: try reader.number(as: Int32.self), status: try reader.number(as: Int32.self),
-                cpuMicroseconds: try reader.number())
+                cpuMicroseconds: try reader.number(), peakMemory: try reader.number())
         default: throw .badMessage
         }
         guard reader.isAtEnd else { throw .badMessage }

@@ -107,7 +107,7 @@ public struct LandlockRule: Sendable, Hashable {
 /// One primitive operation.
 public enum Action: Sendable, Hashable {
     // Supervisor
-    /// Make the jail's cgroups with these limits; the spawner is placed in them before anything runs.
+    /// Make the jail's cgroups with these limits; the spawner enters them before anything runs.
     case cgroups(CgroupLimits)
     /// Write the user namespace's maps.
     case mapIds(IdentityMap)
@@ -126,13 +126,15 @@ public enum Action: Sendable, Hashable {
     case zeroClock
     /// The host name.
     case hostName(String)
+    /// The network namespace's own loopback is switched on.
+    case loopback
     /// No supplementary groups.
     case dropGroups
     /// All three user and group ids.
     case become(user: UInt32, group: UInt32)
     /// No other process may trace this one.
     case undumpable
-    /// Fork the spawner: the supervisor places it in the cgroups while mounts are made. It waits for the root.
+    /// Fork the spawner: it enters the cgroups while mounts are made, and waits for the root.
     case forkSpawner
     /// A tmpfs that becomes the root.
     case makeRoot(bytes: UInt64, inodes: UInt64)
@@ -162,6 +164,11 @@ public enum Action: Sendable, Hashable {
     case keepCapabilities(UInt64)
 
     // Spawner
+    /// Enter the limited groups, through descriptors that the supervisor opened. On version 1 a thread that
+    /// moves itself spares the kernel a wait for all processors, which moving another process costs.
+    case enterCgroups
+    /// Wait until jail-init has finished the root.
+    case awaitRoot
     /// A cgroup namespace, now that it stands in the jail's groups.
     case cgroupNamespace
     /// Bounding, ambient and inheritable sets are emptied; these stay permitted for changing identity.
@@ -176,7 +183,7 @@ public enum Action: Sendable, Hashable {
     // Command
     /// The user and group of commands, or none where it is the spawner's own.
     case identity(user: UInt32, group: UInt32, capabilities: UInt64)
-    /// Limits that hold for each process.
+    /// Limits that hold for each process: of the spawner, which commands inherit, or of the command alone.
     case limits([ResourceLimit])
 }
 

@@ -38,7 +38,8 @@ struct Assurance {
         var limits = CgroupLimits()
         var processLimit: UInt64?
         let tree = machine.cgroups
-        let obstacle = tree.obstacle ?? "the controller is not available on this machine's cgroup \(tree.layout.rawValue)"
+        let obstacle =
+            tree.obstacle ?? "the controller is not available on this machine's cgroup \(tree.layout.rawValue)"
         let remedy =
             machine.isPrivileged
             ? "mount and enable the controller" : "run as root, or under systemd-run --user --scope -p Delegate=yes"
@@ -50,6 +51,7 @@ struct Assurance {
                 give(.memory, .swap)
             } else {
                 lack(.memory, obstacle, remedy: remedy)
+                lack(.swap, obstacle, remedy: remedy)
             }
         }
         if let pids = resources.pids?.value {
@@ -84,7 +86,7 @@ struct Assurance {
         } else if resources.ioRead != nil || resources.ioWrite != nil {
             lack(.io, obstacle, remedy: remedy)
         }
-        if tree.layout != .none { give(.janitor) }
+        give(.janitor)
         return (tree.layout == .none ? nil : limits, processLimit)
     }
 

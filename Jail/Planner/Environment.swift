@@ -33,13 +33,16 @@ struct EnvironmentPlan {
         if let zone = caller["TZ"] { set("TZ", zone) }
         for (name, value) in more { set(name, value) }
         for (name, value) in request.callerEnvironment
-        where rules.passes(name) && !Self.neverInherited.contains(name) && !(rules.inherit == .all && values[name] != nil) {
+        where rules.passes(name) && !Self.neverInherited.contains(name)
+            && !(rules.inherit == .all && values[name] != nil)
+        {
             set(name, value)
         }
         for (name, value) in rules.set.sorted(by: { $0.key < $1.key }) { set(name, value) }
         for (name, value) in request.setEnvironment { set(name, value) }
         variables = names.map { (name: $0, value: values[$0] ?? "") }
-        maskedValues = variables.filter { rules.masks($0.name) && $0.value.utf8.count >= Self.shortestMasked }.map(\.value)
+        maskedValues = variables.filter { rules.masks($0.name) && $0.value.utf8.count >= Self.shortestMasked }.map(
+            \.value)
     }
 
     var searchPath: [String] {

@@ -70,8 +70,9 @@ private struct Planner {
         add(.stub, .clone(namespaces))
         add(.supervisor, .mapIds(map))
 
-        // PID 1: identity first, then the spawner, which is placed while mounts are made.
+        // PID 1: identity first, then the spawner, which enters its groups while mounts are made.
         add(.jailInit, .freshKeyring, .zeroClock, .hostName(policy.identity.hostname))
+        if !isOpenNetwork { add(.jailInit, .loopback) }
         if case .single(let inside, _, _) = map {
             add(.jailInit, .become(user: inside, group: inside == 0 ? 0 : command.group))
         } else {
@@ -85,8 +86,14 @@ private struct Planner {
         add(.jailInit, .sealRoot, .pivotRoot, .keepCapabilities(Capability.set(.kill)))
 
         // The spawner: what commands inherit. The filter comes last, since it forbids most of the above.
-        add(.spawner, .cgroupNamespace, .spawnerCapabilities(Capability.set(.setGid, .setUid, .kill)), .noNewPrivileges)
+        if limits != nil { add(.spawner, .enterCgroups) }
+        add(.spawner, .cgroupNamespace, .awaitRoot, .noNewPrivileges)
+        // 1, not 0: a core handler at the end of a pipe is started whatever the limit, except at this very
+        // value (core(5), fs/coredump.c). The filter keeps it there.
+        add(.spawner, .limits([ResourceLimit(.core, 1)]))
         addLandlock()
+        // After Landlock, whose rules name places that only the command may enter.
+        add(.spawner, .spawnerCapabilities(Capability.set(.setGid, .setUid, .kill)))
         let filters = FilterRequest(
             preset: isPure ? .pure : .agent, allowExecutableMemoryFiles: !restrictsExecution,
             allowUnixSockets: !(isOpenNetwork && machine.landlockABI < 6),
@@ -94,7 +101,7 @@ private struct Planner {
         add(.spawner, .filters(fingerprint: filterFingerprint(filters), count: 2))
 
         // Each command.
-        var processLimits = [ResourceLimit(.core, 0)]
+        var processLimits: [ResourceLimit] = []
         if let size = policy.resources.fileSize?.value { processLimits.append(ResourceLimit(.fileSize, size)) }
         if let files = policy.resources.openFiles?.value { processLimits.append(ResourceLimit(.openFiles, files)) }
         if let processLimit { processLimits.append(ResourceLimit(.processes, processLimit)) }
@@ -211,13 +218,14 @@ private struct Planner {
         for (_, path, _) in Surroundings.privateDirectories {
             landlockRules.append(LandlockRule(path, LandlockAccess.read.union(.change).union(execute).union(.device)))
         }
-        for path in ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"] {
+        // Trees at the top of an image, or of a host whose /bin is a directory. /etc was bound piece by piece.
+        for case .bind(_, let path, _) in steps.map(\.action)
+        where path.utf8.dropFirst().allSatisfy({ $0 != UInt8(ascii: "/") }) && path != "/usr" {
             landlockRules.append(LandlockRule(path, LandlockAccess.read.union(execute)))
         }
-        if request.image != nil {
-            for case .bind(_, let path, _) in steps.map(\.action) where !landlockRules.contains(where: { $0.path == path }) {
-                landlockRules.append(LandlockRule(path, LandlockAccess.read.union(execute)))
-            }
+        // A dynamic program is executed together with its loader; without it, no listed program would start.
+        if restrictsExecution {
+            for path in Surroundings.loaders { landlockRules.append(LandlockRule(path, .execute)) }
         }
         for rule in policy.fileSystem.exec ?? [] {
             if let path = literalPath(rule.value) { landlockRules.append(LandlockRule(path, .execute)) }
@@ -226,7 +234,9 @@ private struct Planner {
 
     /// A tree of the host at a path in the jail. As root the supervisor clones it, whatever directories lie
     /// above it, and maps its owner's id to the command's; otherwise jail-init does, with the caller's rights.
-    private mutating func addHostTree(_ source: String, at path: String, writable: Bool, owned: Bool) throws(PlanFailure) {
+    private mutating func addHostTree(_ source: String, at path: String, writable: Bool, owned: Bool)
+        throws(PlanFailure)
+    {
         var attributes: MountAttributes = [.noSetUid, .noDevices]
         if !writable { attributes.insert(.readOnly) }
         if restrictsExecution, !isExecutable(path) { attributes.insert(.noExec) }
@@ -269,6 +279,11 @@ private struct Planner {
             protect: protect.filter { literalPath($0) == nil && $0.anchor == .workspace })
         for grant in grants where (try? status(at: grant.path, follow: true))?.isDirectory == true {
             let found = try walk.masks(in: grant.path)
+            if grant.writable {
+                for parent in Self.parents(of: found.protected, in: grant.path) {
+                    add(.jailInit, .rebind(source: parent, path: parent, attributes: [.noSetUid, .noDevices]))
+                }
+            }
             add(.jailInit, found.hidden.map { .hide(path: $0, optional: true) })
             add(.jailInit, found.sockets.map { .hide(path: $0, optional: true) })
             if grant.writable { add(.jailInit, found.protected.map { .protect(path: $0, optional: true) }) }
@@ -297,6 +312,17 @@ private struct Planner {
         }
     }
 
+    /// The directories right above protected files. As mount points of their own they cannot be renamed, so
+    /// `.git` with its protected hooks cannot be moved aside and replaced by a copy.
+    private static func parents(of paths: [String], in root: String) -> [String] {
+        var parents: [String] = []
+        for path in paths {
+            let parent = path.split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 }
+            if parent != root, !parents.contains(parent) { parents.append(parent) }
+        }
+        return parents
+    }
+
     // MARK: - The second wall and the summary
 
     private mutating func addLandlock() {
@@ -318,7 +344,8 @@ private struct Planner {
     private mutating func giveWhatStepsGive() {
         assurance.give(
             .userNamespace, .mountNamespace, .pidNamespace, .ipcNamespace, .utsNamespace, .cgroupNamespace,
-            .timeNamespace, .root, .proc, .capabilities, .noNewPrivileges, .seccomp, .keyring, .disk, .output, .treeKill)
+            .timeNamespace, .root, .proc, .capabilities, .noNewPrivileges, .seccomp, .keyring, .disk, .output, .treeKill
+        )
         // Without scopes the pid and network namespaces keep signals and abstract sockets inside; with the
         // host's network and no scopes, unix sockets are refused altogether.
         assurance.give(.landlockScope)

@@ -19,23 +19,25 @@ enum Surroundings {
     /// Top-level names that are links into /usr on a merged system, or directories of their own.
     private static let programDirectories = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"]
 
+    /// Dynamic loaders of x86-64: glibc's, where the ABI says and where distributions keep it, and musl's.
+    static let loaders = [
+        "/lib64/ld-linux-x86-64.so.2", "/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", "/lib/ld-musl-x86_64.so.1",
+    ]
+
     /// What is taken from the host's /etc, where it is there. Everything else of /etc stays outside.
     private static let hostConfiguration = [
-        "alternatives", "ca-certificates", "ca-certificates.conf", "debian_version", "gai.conf", "inputrc",
-        "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "locale.alias", "locale.conf", "localtime", "magic",
-        "mime.types", "nsswitch.conf", "os-release", "pki", "profile", "protocols", "python3", "python3.11", "rpc",
-        "services", "shells", "ssl", "terminfo", "timezone", "xattr.conf",
+        "alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "locale.conf", "localtime", "mime.types",
+        "nsswitch.conf", "os-release", "pki", "protocols", "services", "ssl", "terminfo", "timezone",
     ]
 
     /// Device nodes that are harmless to share.
     private static let devices = ["full", "null", "random", "tty", "urandom", "zero"]
 
-    /// Files of procfs that tell about the host, or command it (threat row 13). Those of the last line are
-    /// directories.
+    /// Files and directories of procfs that tell about the host, or command it (threat row 13). What only the
+    /// host's root may open is out of reach anyway and listed where other runtimes mask it too.
     private static let secretProc = [
-        "kcore", "keys", "key-users", "kallsyms", "kmsg", "kpagecount", "kpageflags", "kpagecgroup", "latency_stats",
-        "modules", "sched_debug", "slabinfo", "sysrq-trigger", "timer_list", "timer_stats", "vmallocinfo",
-        "acpi", "asound", "bus", "driver", "fs", "irq", "scsi", "sysvipc", "dynamic_debug", "pressure",
+        "acpi", "asound", "bus", "fs", "interrupts", "irq", "kallsyms", "kcore", "keys", "key-users", "kmsg",
+        "latency_stats", "sched_debug", "scsi", "sysrq-trigger", "timer_list", "timer_stats",
     ]
 
     /// The host's programs and libraries.
@@ -58,7 +60,8 @@ enum Surroundings {
     /// A directory with a root file system in place of the host's. Each entry at its top appears by itself,
     /// so that every mount point above is one that the jail made, not one that the image's author chose
     /// (CVE-2025-31133, -52565, -52881).
-    static func image(_ root: String, _ clone: (String) -> Int) throws(PlanFailure) -> [(tree: Action?, action: Action)] {
+    static func image(_ root: String, _ clone: (String) -> Int) throws(PlanFailure) -> [(tree: Action?, action: Action)]
+    {
         let ours = ["dev", "proc", "sys", "tmp", "run", "home", "etc"]
         do throws(Errno) {
             let directory = try open(root, [.readOnly, .directory])
@@ -74,7 +77,8 @@ enum Surroundings {
                 if status.isSymlink {
                     result.append((nil, .symlink(path: "/" + name, target: try readLink(name, in: directory.raw))))
                 } else if status.isDirectory {
-                    result.append((nil, .bind(source: root + "/" + name, path: "/" + name, attributes: common.union(.readOnly))))
+                    result.append(
+                        (nil, .bind(source: root + "/" + name, path: "/" + name, attributes: common.union(.readOnly))))
                 }
             }
             return result
@@ -99,7 +103,8 @@ enum Surroundings {
             .file(path: "/etc/group", contents: group, mode: 0o444),
             .file(path: "/etc/hostname", contents: hostName + "\n", mode: 0o444),
             .file(
-                path: "/etc/hosts", contents: "127.0.0.1 localhost \(hostName)\n::1 localhost ip6-localhost\n", mode: 0o444),
+                path: "/etc/hosts", contents: "127.0.0.1 localhost \(hostName)\n::1 localhost ip6-localhost\n",
+                mode: 0o444),
             // The same in all jails: it identifies nobody.
             .file(path: "/etc/machine-id", contents: "c04d04c04d04c04d04c04d04c04d04c0\n", mode: 0o444),
             .file(
@@ -113,7 +118,8 @@ enum Surroundings {
             if status.isSymlink, name != "resolv.conf", let target = try? readLink(path) {
                 actions.append(.symlink(path: path, target: target))
             } else {
-                let source = (try? resolvedPath(path)) ?? path
+                // A relative link would lead elsewhere from the jail's /etc, so resolv.conf is followed here.
+                let source = status.isSymlink ? (try? resolvedPath(path)) ?? path : path
                 actions.append(.bind(source: source, path: path, attributes: common.union([.readOnly, .noExec])))
             }
         }
@@ -147,9 +153,7 @@ enum Surroundings {
                 attributes: [.noSetUid, .noDevices, .noExec])
         ]
         if processesOnly { return actions }
-        for name in secretProc where (try? status(at: "/proc/" + name)) != nil {
-            actions.append(.hide(path: "/proc/" + name, optional: true))
-        }
+        for name in secretProc { actions.append(.hide(path: "/proc/" + name, optional: true)) }
         actions.append(.protect(path: "/proc/sys", optional: false))
         return actions
     }
@@ -161,7 +165,9 @@ enum Surroundings {
             .directory(path: privateStore, mode: 0o755, owner: 0),
             .fileSystem(
                 type: "tmpfs", path: privateStore,
-                parameters: [Parameter("size", "\(bytes)"), Parameter("nr_inodes", "\(inodes)"), Parameter("mode", "0755")],
+                parameters: [
+                    Parameter("size", "\(bytes)"), Parameter("nr_inodes", "\(inodes)"), Parameter("mode", "0755"),
+                ],
                 attributes: attributes),
         ]
         for (name, path, mode) in privateDirectories {

@@ -30,7 +30,8 @@ struct ToolchainPlan {
     private mutating func findAll(_ environment: [(name: String, value: String)], workspace: String) {
         let value = environment.first { $0.name == "PATH" }?.value ?? ""
         let home = environment.first { $0.name == "HOME" }?.value ?? ""
-        for entry in value.split(separator: ":").map(String.init) {
+        var seen: Set<String> = []
+        for entry in value.split(separator: ":").map(String.init) where seen.insert(entry).inserted {
             guard entry.hasPrefix("/"), !Self.isSystem(entry), !Self.isInside(entry, workspace),
                 let resolved = try? resolvedPath(entry), !Self.isSystem(resolved),
                 (try? status(at: resolved))?.isDirectory == true
@@ -42,12 +43,14 @@ struct ToolchainPlan {
             path.append(resolved)
             if resolved.hasSuffix("/.cargo/bin") {
                 let rustup = String(resolved.dropLast("/.cargo/bin".count)) + "/.rustup"
-                if (try? status(at: rustup))?.isDirectory == true {
+                if !roots.contains(rustup), (try? status(at: rustup))?.isDirectory == true {
                     roots.append(rustup)
                     variables.append(("RUSTUP_HOME", rustup))
                 }
             }
-            if root.hasSuffix("/.pyenv") { variables.append(("PYENV_ROOT", root)) }
+            if root.hasSuffix("/.pyenv"), !variables.contains(where: { $0.name == "PYENV_ROOT" }) {
+                variables.append(("PYENV_ROOT", root))
+            }
         }
     }
 

@@ -173,6 +173,12 @@ enum ArgumentRules {
         ArgumentRule("prctl", [.low(0, 57)], "PR_SET_IO_FLUSHER takes reserves of memory"),
         ArgumentRule("prctl", [.low(0, 62)], "PR_SCHED_CORE keeps others off a core"),
         ArgumentRule("prctl", [.low(0, 67)], "PR_SET_MEMORY_MERGE: merged pages tell what others hold"),
+        // RLIMIT_CORE is 4. The jail's limit of 1 byte is the only one that keeps the kernel from starting a
+        // piped core handler on the host, as its root (core(5)): 0 would not. Scripts that ask for 0 are told
+        // that they have it, since what they want is what they get.
+        ArgumentRule("setrlimit", [.low(0, 4)], "RLIMIT_CORE stays what keeps core handlers away", gives: .pretend),
+        ArgumentRule(
+            "prlimit64", [.low(1, 4), .not(2, 0)], "RLIMIT_CORE stays what keeps core handlers away", gives: .pretend),
         ArgumentRule(
             "seccomp", [.set(1, 1 << 3)],
             "SECCOMP_FILTER_FLAG_NEW_LISTENER: a chain has one listener, and it would answer CONTINUE"),

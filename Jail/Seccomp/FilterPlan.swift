@@ -11,6 +11,8 @@ enum CallVerdict: UInt32, Sendable, Hashable, CustomStringConvertible {
     case absent = 0x0005_0026
     /// EPROTONOSUPPORT, 93.
     case unsupported = 0x0005_005D
+    /// The call is not made, and its caller is told that it succeeded.
+    case pretend = 0x0005_0000
     case kill = 0x8000_0000
 
     var description: String {
@@ -19,6 +21,7 @@ enum CallVerdict: UInt32, Sendable, Hashable, CustomStringConvertible {
         case .refuse: "EPERM"
         case .absent: "ENOSYS"
         case .unsupported: "EPROTONOSUPPORT"
+        case .pretend: "pretend"
         case .kill: "kill"
         }
     }

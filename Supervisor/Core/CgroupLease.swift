@@ -38,8 +38,8 @@ struct CgroupLease: ~Copyable {
     private let counters: [CgroupController: String]
     /// The group of the whole jail on version 2, which has cgroup.kill.
     private let killable: String?
-    /// Every file that the spawner's pid is written to.
-    private let attachTo: [String]
+    /// Every file that the spawner writes to, to enter.
+    private let entrances: [String]
 
     /// Makes the groups and sets the limits. What fails leaves nothing behind.
     static func make(_ limits: CgroupLimits, in tree: CgroupTree) throws(LaunchFailure) -> CgroupLease {
@@ -52,7 +52,7 @@ struct CgroupLease: ~Copyable {
 
     init(
         unified: consuming Descriptor?, lock: consuming Descriptor, directories: [String], name: String,
-        tree: CgroupTree, counters: [CgroupController: String], killable: String?, attachTo: [String]
+        tree: CgroupTree, counters: [CgroupController: String], killable: String?, entrances: [String]
     ) {
         self.unified = unified
         self.lock = lock
@@ -61,7 +61,7 @@ struct CgroupLease: ~Copyable {
         self.tree = tree
         self.counters = counters
         self.killable = killable
-        self.attachTo = attachTo
+        self.entrances = entrances
     }
 
     deinit { removeGroups(directories) }
@@ -69,11 +69,13 @@ struct CgroupLease: ~Copyable {
     /// For CLONE_INTO_CGROUP.
     var cloneInto: Int32? { unified.read { $0.raw } }
 
-    /// Attaches the spawner, given by its pid in this process's namespace, to every limited group.
-    func attach(_ pid: Int32) throws(LaunchFailure) {
-        for file in attachTo {
-            try step("cgroups", file) { () throws(Errno) in try writeText("\(pid)", to: file) }
+    /// Opens the files through which the spawner enters every limited group. The kernel asks for the rights
+    /// of whoever opened them, so the spawner needs none.
+    func openEntrances(into descriptors: inout DescriptorList) throws(LaunchFailure) -> Int {
+        for file in entrances {
+            descriptors.append(try step("cgroups", file) { () throws(Errno) in try open(file, .writeOnly) })
         }
+        return entrances.count
     }
 
     /// Kills every process of the jail by one write, where the kernel can; the caller kills jail-init too.
@@ -140,7 +142,9 @@ struct CgroupLease: ~Copyable {
             }
             return (read, written)
         }
-        guard let text = try? readText(directory + "/blkio.throttle.io_service_bytes_recursive") else { return (nil, nil) }
+        guard let text = try? readText(directory + "/blkio.throttle.io_service_bytes_recursive") else {
+            return (nil, nil)
+        }
         for line in text.split(separator: "\n") {
             let parts = line.split(separator: " ")
             guard parts.count == 3, let bytes = UInt64(parts[2]) else { continue }

@@ -24,13 +24,15 @@ struct CgroupMaker {
         let primary = primaryBase + "/" + Self.parent + "/" + name
 
         var counters: [CgroupController: String] = [:]
-        var attachTo: [String] = []
+        var entrances: [String] = []
         for controller in neededOnVersion1(limits) {
             guard let base = tree.hierarchies[controller] else { continue }
             let directory = base + "/" + Self.parent + "/" + name
             if directory != primary { try makeGroup(directory, in: base) }
             try limitVersion1(controller, limits, directory)
-            if !attachTo.contains(directory + "/cgroup.procs") { attachTo.append(directory + "/cgroup.procs") }
+            // A thread that moves itself by way of `tasks` spares the kernel the lock that keeps all forks of
+            // the machine waiting, and the grace period that comes with it (some milliseconds).
+            if !entrances.contains(directory + "/tasks") { entrances.append(directory + "/tasks") }
             counters[controller] = directory
         }
 
@@ -49,7 +51,7 @@ struct CgroupMaker {
                     made.append(directory)
                 }
                 try limitVersion2(limits, run)
-                attachTo.append(run + "/cgroup.procs")
+                entrances.append(run + "/cgroup.procs")
                 for controller in tree.unifiedControllers { counters[controller] = run }
                 counters[.cpuacct] = run
             }
@@ -57,8 +59,9 @@ struct CgroupMaker {
         }
         let directories = Array(made.reversed())
         return CgroupLease(
-            unified: unified, lock: alive.takeLock(), directories: directories, name: name, tree: tree, counters: counters,
-            killable: killable, attachTo: attachTo)
+            unified: unified, lock: alive.takeLock(), directories: directories, name: name, tree: tree,
+            counters: counters,
+            killable: killable, entrances: entrances)
     }
 
     /// The first group carries the lock that says "alive". A sweeper that came between the making and the
@@ -124,7 +127,8 @@ struct CgroupMaker {
             }
         case .io:
             for (rate, file) in [
-                (limits.readRate, "blkio.throttle.read_bps_device"), (limits.writeRate, "blkio.throttle.write_bps_device"),
+                (limits.readRate, "blkio.throttle.read_bps_device"),
+                (limits.writeRate, "blkio.throttle.write_bps_device"),
             ] {
                 guard let rate else { continue }
                 for device in try disks() { try set("\(device) \(rate)", directory + "/" + file) }

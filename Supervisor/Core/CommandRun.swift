@@ -41,7 +41,8 @@ public func run(
     _ request: RunRequest, in prepared: PreparedJail, filters: FilterStore, supervisor: Supervisor
 ) -> Outcome {
     let guarantees = GuaranteeNames(
-        enforced: prepared.guarantees.enforced, degraded: prepared.guarantees.degraded, notes: prepared.guarantees.notes)
+        enforced: prepared.guarantees.enforced, degraded: prepared.guarantees.degraded, notes: prepared.guarantees.notes
+    )
     do throws(LaunchFailure) {
         let programs = try filters.programs(for: prepared.filters)
         for directory in prepared.cacheDirectories { try makeCacheDirectory(directory) }
@@ -73,24 +74,25 @@ private struct CommandRun: ~Copyable {
     }
 
     private let request: RunRequest
+    private let directory: String
     private let poller: Poller
     private let jail: Jail
-    private let command: CommandRequest
-    /// The command's ends of the pipes, until it has them.
-    private var commandEnds: DescriptorList
     private var output: OutputStream
     private var errors: OutputStream
     private var input: InputStream
     private var signals: SignalSource?
     private var outcome: Outcome
-    private let clock: RunClock
+    private var clock: RunClock
     private var mainPid: Int32?
     /// Deaths that were reported before the pid of the command was.
     private var earlyDeaths: [Int32: Int32] = [:]
     private var isOver = false
-    private var reapedCpuMicroseconds: UInt64 = 0
+    /// What wait4(2) told of processes that PID 1 reaped: less than the whole tree, but there without cgroups.
+    private var reapedCpuMicroseconds: UInt64 = 0, reapedPeakMemory: UInt64 = 0
     private var interruption: Interruption?
     private var startedAt: UInt64?
+    private var cpuBaseline: UInt64 = 0
+    private var cpuCheckAt: UInt64?
 
     private struct Interruption {
         var signal: Int32
@@ -100,7 +102,7 @@ private struct CommandRun: ~Copyable {
     /// After a signal that asks to end, a command has this long to do so.
     private static let grace: UInt64 = 2_000_000_000
 
-    /// Starts the jail. The command is ordered when its spawner stands in the limited groups.
+    /// Starts the jail and orders the command.
     static func start(
         _ request: RunRequest, _ prepared: PreparedJail, _ programs: [[UInt8]], _ supervisor: Supervisor,
         _ guarantees: GuaranteeNames
@@ -128,22 +130,21 @@ private struct CommandRun: ~Copyable {
         let theirInput = try step("pipe") { () throws(Errno) in try inputPipe.takeReading() }
         let theirOutput = try step("pipe") { () throws(Errno) in try outputPipe.takeWriting() }
         let theirErrors = try step("pipe") { () throws(Errno) in try errorPipe.takeWriting() }
-        var ends = DescriptorList()
-        ends.append(theirInput)
-        ends.append(theirOutput)
-        ends.append(theirErrors)
+        // The order waits on the socket until the spawner has confined itself.
+        try jail.order(command, descriptors: (theirInput.raw, theirOutput.raw, theirErrors.raw))
         return CommandRun(
-            request, Outcome(reason: .error, guarantees: guarantees), clock, poller, signals, output, errors, input, jail,
-            command, ends)
+            request, prepared.directory, Outcome(reason: .error, guarantees: guarantees), clock, poller, signals,
+            output, errors, input,
+            jail)
     }
 
     private init(
-        _ request: RunRequest, _ outcome: Outcome, _ clock: RunClock, _ poller: consuming Poller,
+        _ request: RunRequest, _ directory: String, _ outcome: Outcome, _ clock: RunClock, _ poller: consuming Poller,
         _ signals: consuming SignalSource?, _ output: consuming OutputStream, _ errors: consuming OutputStream,
-        _ input: consuming InputStream, _ jail: consuming Jail, _ command: CommandRequest,
-        _ commandEnds: consuming DescriptorList
+        _ input: consuming InputStream, _ jail: consuming Jail
     ) {
         self.request = request
+        self.directory = directory
         self.outcome = outcome
         self.clock = clock
         self.poller = poller
@@ -152,8 +153,6 @@ private struct CommandRun: ~Copyable {
         self.errors = errors
         self.input = input
         self.jail = jail
-        self.command = command
-        self.commandEnds = commandEnds
     }
 
     private static func watchSignals(_ wanted: Bool) throws(LaunchFailure) -> SignalSource? {
@@ -182,15 +181,17 @@ private struct CommandRun: ~Copyable {
         if let raw = signals.read({ $0.descriptor.raw }) { try watch(raw, .readable, .signals) }
 
         while !(isOver && output.isDone && errors.isDone) {
-            let timeout = isOver ? nil : try nextTimeout()
+            let timeout = isOver ? nil : nextTimeout()
             let events = try step("epoll") { () throws(Errno) in try poller.wait(milliseconds: timeout) }
             for event in events {
                 guard let token = Token(rawValue: event.token) else { continue }
                 switch token {
                 case .control: try readControl()
                 case .spawner: try readSpawner()
-                case .output, .standardOutput: try output.advance(poller, Token.output.rawValue, Token.standardOutput.rawValue)
-                case .errors, .standardError: try errors.advance(poller, Token.errors.rawValue, Token.standardError.rawValue)
+                case .output, .standardOutput:
+                    try output.advance(poller, Token.output.rawValue, Token.standardOutput.rawValue)
+                case .errors, .standardError:
+                    try errors.advance(poller, Token.errors.rawValue, Token.standardError.rawValue)
                 case .input, .inputPipe: input.advance(poller, Token.input.rawValue, Token.inputPipe.rawValue)
                 case .signals: try readSignals()
                 }
@@ -205,7 +206,8 @@ private struct CommandRun: ~Copyable {
 
     private mutating func readControl() throws(LaunchFailure) {
         if isOver { return try step("epoll") { () throws(Errno) in try poller.remove(jail.control.raw) } }
-        let bytes = try step("jail-init") { () throws(Errno) in try receive(on: jail.control.raw, capacity: 65536).bytes }
+        let bytes = try step("jail-init") { () throws(Errno) in try receive(on: jail.control.raw, capacity: 65536).bytes
+        }
         if bytes.isEmpty {
             throw LaunchFailure(
                 step: "jail-init", remedy: "PID 1 of the jail ended unexpectedly; the host may be out of memory")
@@ -215,31 +217,17 @@ private struct CommandRun: ~Copyable {
 
     private mutating func readSpawner() throws(LaunchFailure) {
         if isOver { return try step("epoll") { () throws(Errno) in try poller.remove(jail.spawner.raw) } }
-        let (bytes, sender) = try step("spawner") { () throws(Errno) in
-            let message = try receive(on: jail.spawner.raw, capacity: 65536)
-            return (message.bytes, message.sender)
+        let bytes = try step("spawner") { () throws(Errno) in
+            try receive(on: jail.spawner.raw, capacity: 65536).bytes
         }
         // The spawner's death is reported by jail-init, with its status.
         if bytes.isEmpty { return try step("epoll") { () throws(Errno) in try poller.remove(jail.spawner.raw) } }
         let report = try step("spawner") { () throws(Errno) in try JailReport(bytes) }
-        if report == .hello {
-            do throws(LaunchFailure) { try jail.place(spawner: sender) } catch {
-                // It is dead already: jail-init failed meanwhile, and its own report says at what.
-                if error.errno == .noProcess { return }
-                throw error
-            }
-            // The order waits on the socket until the spawner is ready for it.
-            let ends = commandEnds.raw
-            try jail.order(command, descriptors: (ends[0], ends[1], ends[2]))
-            commandEnds = DescriptorList()
-            return
-        }
         try handle(report)
     }
 
     private mutating func handle(_ report: JailReport) throws(LaunchFailure) {
         switch report {
-        case .hello: break
         case .ready(let times):
             let steps = jail.plan.steps
             outcome.times += times.compactMap { time in
@@ -252,14 +240,21 @@ private struct CommandRun: ~Copyable {
             throw LaunchFailure(step: name, object: object, errno: errno)
         case .notStarted(let step, let errno):
             throw LaunchFailure(
-                step: step, object: request.arguments.first ?? "", errno: errno, remedy: Self.remedy(step: step, errno))
+                step: step, object: step == "directory" ? directory : request.arguments.first ?? "", errno: errno,
+                remedy: Self.remedy(step: step, errno))
         case .started(let pid):
             mainPid = pid
-            startedAt = monotonicNanoseconds()
+            let now = monotonicNanoseconds()
+            startedAt = now
+            clock.start(now: now)
+            // What was used so far was the set-up's.
+            cpuBaseline = (jail.cgroups.read { $0.cpuMicroseconds() } ?? nil) ?? 0
+            cpuCheckAt = clock.nextCpuCheck(now: now, used: 0)
             outcome.times.append(Jail.NamedTime(step: "started", nanoseconds: monotonicNanoseconds()))
             if let status = earlyDeaths[pid] { end(status) }
-        case .exited(let pid, let status, let cpu):
+        case .exited(let pid, let status, let cpu, let memory):
             reapedCpuMicroseconds += cpu
+            reapedPeakMemory = max(reapedPeakMemory, memory)
             if pid == mainPid {
                 end(status)
             } else if mainPid == nil {
@@ -323,24 +318,30 @@ private struct CommandRun: ~Copyable {
         stop()
     }
 
-    private func nextTimeout() throws(LaunchFailure) -> Int? {
+    private func nextTimeout() -> Int? {
         var candidates: [UInt64] = []
         let now = monotonicNanoseconds()
-        if let next = clock.nextCheck(startedAt: startedAt, now: now, cpu: cpuMicroseconds()) { candidates.append(next) }
+        if let deadline = clock.wallDeadline { candidates.append(deadline) }
+        if startedAt != nil, let check = cpuCheckAt { candidates.append(check) }
         if let interruption { candidates.append(interruption.deadline) }
         guard let next = candidates.min() else { return nil }
         return next <= now ? 0 : Int((next - now + 999_999) / 1_000_000)
     }
 
     private func cpuMicroseconds() -> UInt64? {
-        request.cpuLimit == nil ? nil : jail.cgroups.read { $0.cpuMicroseconds() } ?? nil
+        let total = jail.cgroups.read { $0.cpuMicroseconds() } ?? nil
+        return total.map { $0 - min($0, cpuBaseline) }
     }
 
     private mutating func enforce() throws(LaunchFailure) {
         let now = monotonicNanoseconds()
         if let interruption, now >= interruption.deadline { return stopAfterSignal(interruption.signal) }
         if clock.wallIsOver(now: now) { return stop(for: .timeout) }
-        if clock.cpuIsOver(cpuMicroseconds()) { return stop(for: .cpuTimeout) }
+        if let check = cpuCheckAt, now >= check {
+            let used = cpuMicroseconds() ?? 0
+            if clock.cpuIsOver(used) { return stop(for: .cpuTimeout) }
+            cpuCheckAt = clock.nextCpuCheck(now: now, used: used)
+        }
         if request.killsOnOutput, output.total + errors.total > request.outputLimit { return stop(for: .outputLimit) }
     }
 
@@ -353,7 +354,9 @@ private struct CommandRun: ~Copyable {
 
     consuming func finish() -> Outcome {
         outcome.usage = jail.cgroups.read { $0.usage() } ?? CgroupUsage()
-        if outcome.usage.cpuMicroseconds == nil { outcome.usage.cpuMicroseconds = reapedCpuMicroseconds }
+        outcome.usage.cpuMicroseconds =
+            outcome.usage.cpuMicroseconds.map { $0 - min($0, cpuBaseline) } ?? reapedCpuMicroseconds
+        if outcome.usage.peakMemory == nil { outcome.usage.peakMemory = reapedPeakMemory }
         if outcome.usage.oomKills ?? 0 > 0, outcome.reason == .signaled || (outcome.exitCode ?? 0) != 0 {
             outcome.reason = .oom
         }
@@ -368,33 +371,42 @@ private struct CommandRun: ~Copyable {
 
 /// The two clocks of a run.
 private struct RunClock {
-    private let wallDeadline: UInt64?
+    private(set) var wallDeadline: UInt64?
+    private let wallLimit: UInt64?
     private let cpuLimitMicroseconds: UInt64?
     private let processors: UInt64
 
     init(wall: UInt64?, cpu: UInt64?) {
         let now = monotonicNanoseconds()
-        wallDeadline = wall.map { now.addingReportingOverflow($0.multipliedReportingOverflow(by: 1_000_000).partialValue).partialValue }
-        cpuLimitMicroseconds = cpu.map { $0 * 1000 }
+        wallLimit = wall
+        wallDeadline = wall.map { Self.deadline(now, $0) }
+        cpuLimitMicroseconds = cpu.map { $0.multipliedReportingOverflow(by: 1000) }.map {
+            $0.overflow ? .max : $0.partialValue
+        }
         processors = UInt64(max(1, processorCount()))
+    }
+
+    /// The command's time starts with the command; until then the same limit holds for the set-up.
+    mutating func start(now: UInt64) { wallDeadline = wallLimit.map { Self.deadline(now, $0) } }
+
+    private static func deadline(_ now: UInt64, _ milliseconds: UInt64) -> UInt64 {
+        // Ten years are as good as for ever, and their nanoseconds fit.
+        now + min(milliseconds, 315_360_000_000) * 1_000_000
     }
 
     func wallIsOver(now: UInt64) -> Bool { wallDeadline.map { now >= $0 } ?? false }
 
-    func cpuIsOver(_ used: UInt64?) -> Bool {
-        guard let limit = cpuLimitMicroseconds, let used else { return false }
+    func cpuIsOver(_ used: UInt64) -> Bool {
+        guard let limit = cpuLimitMicroseconds else { return false }
         return used >= limit
     }
 
-    /// When a limit could be reached at the earliest: with every processor busy, what is left of the
-    /// processor time lasts this long. The kernel has no notification for it, so this is when to look again.
-    func nextCheck(startedAt: UInt64?, now: UInt64, cpu: UInt64?) -> UInt64? {
-        var next = wallDeadline
-        if let limit = cpuLimitMicroseconds, startedAt != nil {
-            let left = limit > (cpu ?? 0) ? limit - (cpu ?? 0) : 0
-            let check = now + max(left * 1000 / processors, 1_000_000)
-            next = min(next ?? check, check)
-        }
-        return next
+    /// When the limit of processor time could be reached at the earliest: with every processor busy, what is
+    /// left lasts this long. The kernel has no notification for it, so this is when to look again.
+    func nextCpuCheck(now: UInt64, used: UInt64) -> UInt64? {
+        guard let limit = cpuLimitMicroseconds else { return nil }
+        // At least once a day.
+        let left = min(limit - min(limit, used), 86_400_000_000)
+        return now + max(left * 1000 / processors, 1_000_000)
     }
 }

@@ -51,7 +51,8 @@ public struct FilterStore: Sendable {
 
     private func load(_ name: String) -> [[UInt8]]? {
         guard let directory = trusted(create: false),
-            let file = try? open(name, [.readOnly, .noFollow], beneath: directory.raw, resolve: [.beneath, .noSymlinks]),
+            let file = try? open(
+                name, [.readOnly, .noFollow], beneath: directory.raw, resolve: [.beneath, .noSymlinks]),
             let status = try? status(of: file.raw), status.user == effectiveUser, status.mode & 0o022 == 0,
             let bytes = try? file.readAll(limit: 1 << 20)
         else { return nil }
@@ -86,7 +87,9 @@ public struct FilterStore: Sendable {
             bytes += program
         }
         sum.add(bytes)
-        for shift in stride(from: UInt64(0), to: 64, by: 8) { bytes.append(UInt8(truncatingIfNeeded: sum.value >> shift)) }
+        for shift in stride(from: UInt64(0), to: 64, by: 8) {
+            bytes.append(UInt8(truncatingIfNeeded: sum.value >> shift))
+        }
         return bytes
     }
 

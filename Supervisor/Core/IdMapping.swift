@@ -53,7 +53,8 @@ func runQuietly(_ path: String, _ arguments: [String]) throws(LaunchFailure) -> 
     let null = try step("open", "/dev/null") { () throws(Errno) in try open("/dev/null", .readWrite) }
     do throws(SpawnFailure) {
         return try cloneAndExecute(
-            file, arguments: arguments, namespaces: [], cgroup: nil, control: -1, null: null.raw, ambientCapabilities: 0)
+            file, arguments: arguments, namespaces: [], cgroup: nil, control: -1, null: null.raw, ambientCapabilities: 0
+        )
     } catch {
         throw LaunchFailure(step: error.step, object: path, errno: error.errno)
     }
@@ -61,7 +62,8 @@ func runQuietly(_ path: String, _ arguments: [String]) throws(LaunchFailure) -> 
 
 /// A user namespace in which `owner` of a file system appears as the command's user of a jail. Its holder
 /// is dead when this returns; the descriptor keeps the namespace.
-func makeMountNamespaceMap(owner: Owner, commandUser: UInt32, commandGroup: UInt32) throws(LaunchFailure) -> Descriptor {
+func makeMountNamespaceMap(owner: Owner, commandUser: UInt32, commandGroup: UInt32) throws(LaunchFailure) -> Descriptor
+{
     let holder = try step("clone-tree", "user namespace") { () throws(Errno) in
         try NamespaceHolder(.user)
     }

@@ -49,8 +49,6 @@ public struct Jail: ~Copyable {
         let control = try step("socket") { () throws(Errno) in try controlPair.takeReading() }
         let theirControl = try step("socket") { () throws(Errno) in try controlPair.takeWriting() }
         let spawner = try step("socket") { () throws(Errno) in try spawnerPair.takeReading() }
-        // The kernel says which process the first message on this socket comes from.
-        try step("socket") { () throws(Errno) in try receiveCredentials(on: spawner.raw) }
 
         let spawnerEnd = try step("socket") { () throws(Errno) in try spawnerPair.takeWriting() }
         let process = try cloneInit(
@@ -106,12 +104,6 @@ public struct Jail: ~Copyable {
         _ steps: SupervisorSteps, filters: [[UInt8]], spawnerEnd: consuming Descriptor
     ) throws(LaunchFailure) {
         func mark(_ name: String) { times.append(NamedTime(step: name, nanoseconds: monotonicNanoseconds())) }
-        if let directories = cgroups.read({ $0.directories }) {
-            let pidfd = process.pidfd.raw
-            try supervisor.janitor.read { (janitor) throws(LaunchFailure) in
-                try janitor.add(id, directories: directories, initProcess: pidfd)
-            }
-        }
         try mapIds(steps.map, firstId: range.read { $0.first }, of: process.pid)
         mark("map-ids")
 
@@ -122,14 +114,28 @@ public struct Jail: ~Copyable {
         for program in filters {
             descriptors.append(try step("filters") { () throws(Errno) in try memoryFile("filter", program) })
         }
+        let groups = try openEntrances(into: &descriptors)
         for tree in steps.trees {
             descriptors.append(try clone(tree))
         }
         mark("clone-tree")
         try step("set-up") { () throws(Errno) in
             try send(
-                Order.setUp(filters: filters.count, trees: steps.trees.count).encoded, descriptors: descriptors.raw,
-                on: control.raw)
+                Order.setUp(filters: filters.count, groups: groups, trees: steps.trees.count).encoded,
+                descriptors: descriptors.raw, on: control.raw)
+        }
+        mark("set-up")
+        // No command can run yet: none was ordered.
+        if let directories = cgroups.read({ $0.directories }) {
+            try supervisor.chargeJanitor(id, directories: directories, initProcess: process.pidfd.raw)
+        }
+        mark("janitor")
+    }
+
+    private func openEntrances(into descriptors: inout DescriptorList) throws(LaunchFailure) -> Int {
+        switch cgroups {
+        case .some(let groups): try groups.openEntrances(into: &descriptors)
+        case .none: 0
         }
     }
 
@@ -158,12 +164,6 @@ public struct Jail: ~Copyable {
         }
     }
 
-    /// Places the spawner, whose pid the kernel told, into the jail's groups.
-    func place(spawner pid: Int32) throws(LaunchFailure) {
-        try cgroups.read { (groups) throws(LaunchFailure) in try groups.attach(pid) }
-        try step("place") { () throws(Errno) in try send(Order.placed.encoded, on: spawner.raw) }
-    }
-
     /// Sends a signal to a command's process group.
     func signal(_ number: Int32, to pid: Int32) throws(Errno) {
         try send(Order.signal(pid: pid, number: number).encoded, on: control.raw)
@@ -183,7 +183,7 @@ public struct Jail: ~Copyable {
 
     deinit {
         kill()
-        supervisor.janitor.read { $0.done(id) }
+        supervisor.dischargeJanitor(id)
     }
 }
 

@@ -48,7 +48,8 @@ public struct LaunchFailure: Error, Sendable, Hashable {
 extension LaunchFailure: CustomStringConvertible {
     /// `step object: ERRNO (…); remedy`.
     public var description: String {
-        step + (object.isEmpty ? "" : " \(object)") + (errno.map { ": \($0)" } ?? "") + (remedy.isEmpty ? "" : "; \(remedy)")
+        step + (object.isEmpty ? "" : " \(object)") + (errno.map { ": \($0)" } ?? "")
+            + (remedy.isEmpty ? "" : "; \(remedy)")
     }
 }
 

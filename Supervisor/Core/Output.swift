@@ -97,6 +97,8 @@ struct OutputStream: ~Copyable {
     private let target: Int32?
     private(set) var capture: Capture
     private var masker: Masker
+    /// Where the target is a terminal.
+    private var terminal: TerminalFilter?
     private var pending: ArraySlice<UInt8> = []
     private var buffer = [UInt8](repeating: 0, count: 65536)
     private var isClosed = false
@@ -113,6 +115,7 @@ struct OutputStream: ~Copyable {
         self.target = target
         capture = Capture(limit: limit)
         masker = Masker(masked)
+        if let target, isTerminal(target) { terminal = TerminalFilter() }
     }
 
     /// Whether the stream has ended and everything was delivered.
@@ -133,7 +136,9 @@ struct OutputStream: ~Copyable {
     }
 
     /// Moves what can be moved without waiting: reads while nothing is pending, writes while there is room.
-    mutating func advance(_ poller: borrowing Poller, _ sourceToken: UInt64, _ targetToken: UInt64) throws(LaunchFailure) {
+    mutating func advance(_ poller: borrowing Poller, _ sourceToken: UInt64, _ targetToken: UInt64)
+        throws(LaunchFailure)
+    {
         if pending.isEmpty { fill() } else { drain() }
         while !targetIsWatchable, !pending.isEmpty { drain() }
         guard targetIsWatchable, let target else { return }
@@ -151,7 +156,7 @@ struct OutputStream: ~Copyable {
         guard !isClosed, pending.isEmpty else { return }
         let count = source.read { source in (try? source.read(into: &buffer)) ?? 0 } ?? 0
         if count == 0 {
-            deliver(masker.flush())
+            deliver(masker.flush(), isLast: true)
             isClosed = true
             _ = source.take()
             return
@@ -160,8 +165,14 @@ struct OutputStream: ~Copyable {
         deliver(masker.mask(buffer[..<count]))
     }
 
-    private mutating func deliver(_ bytes: [UInt8]) {
-        if target == nil { capture.append(bytes[...]) } else { pending = bytes[...] }
+    private mutating func deliver(_ bytes: [UInt8], isLast: Bool = false) {
+        guard target != nil else { return capture.append(bytes[...]) }
+        var shown = bytes
+        if var filter = terminal.take() {
+            shown = filter.filter(bytes) + (isLast ? filter.flush() : [])
+            terminal = filter
+        }
+        pending = shown[...]
     }
 
     /// Writes once to the target. Where it takes no more, for good, the source is closed, so that the command

@@ -10,7 +10,9 @@ public final class Supervisor: Sendable {
     public let machine: Machine
     let initExecutable: Descriptor
     let null: Descriptor
-    let janitor: JanitorClient?
+    private let janitorExecutable: String
+    /// Started with the first jail, while its jail-init is being loaded; nil before, and without cgroups.
+    private let janitor = Mutex<JanitorClient?>(nil)
 
     /// Opens the programs that jails need and starts the janitor.
     ///
@@ -20,9 +22,27 @@ public final class Supervisor: Sendable {
         let directory = if let programs { programs } else { try Self.ownDirectory() }
         null = try step("open", "/dev/null") { () throws(Errno) in try open("/dev/null", .readWrite) }
         initExecutable = try Self.openSealed(directory + "/jail-init", privileged: machine.isPrivileged)
-        janitor =
-            machine.cgroups.layout == .none ? nil : try JanitorClient(executable: directory + "/cordon-janitor")
+        janitorExecutable = directory + "/cordon-janitor"
     }
+
+    /// Tells the janitor of a jail before anything runs in it.
+    func chargeJanitor(_ id: String, directories: [String], initProcess: Int32) throws(LaunchFailure) {
+        let failure = janitor.withLock { (janitor) -> LaunchFailure? in
+            do throws(LaunchFailure) {
+                if janitor == nil { janitor = try JanitorClient(executable: janitorExecutable) }
+                try janitor.read { (client) throws(LaunchFailure) in
+                    try client.add(id, directories: directories, initProcess: initProcess)
+                }
+                return nil
+            } catch {
+                return error
+            }
+        }
+        if let failure { throw failure }
+    }
+
+    /// Tells the janitor that a jail was cleaned up.
+    func dischargeJanitor(_ id: String) { janitor.withLock { $0.read { $0.done(id) } } }
 
     private static func ownDirectory() throws(LaunchFailure) -> String {
         try step("open", "/proc/self/exe") { () throws(Errno) in

@@ -12,12 +12,16 @@ struct Cordon {
         case "run": runCommand(Array(arguments.dropFirst()))
         case "doctor": doctorCommand(Array(arguments.dropFirst()))
         case "version", "--version", "-V": leave(printing: "cordon \(version)\n", code: 0)
-        case "help", "--help", "-h": leave(printing: arguments.dropFirst().first == "run" ? RunOptions.help : help, code: 0)
+        case "help", "--help", "-h":
+            leave(printing: arguments.dropFirst().first == "run" ? RunOptions.help : help, code: 0)
         case "completion": completionCommand(Array(arguments.dropFirst()))
         case nil: leave(printing: help, code: ExitCode.cordonFailed, to: 2)
         case .some(let other):
             let known = ["run", "doctor", "help", "version", "completion"]
-            fail(UsageError("unknown command \"\(other)\"", remedy: nearest(other, known).map { "did you mean \"\($0)\"?" } ?? "see cordon --help"))
+            fail(
+                UsageError(
+                    "unknown command \"\(other)\"",
+                    remedy: nearest(other, known).map { "did you mean \"\($0)\"?" } ?? "see cordon --help"))
         }
     }
 

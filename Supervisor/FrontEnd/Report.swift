@@ -30,6 +30,7 @@ func reportObject(_ outcome: Outcome) -> String {
     json.add("pids_denied", .count(usage.pidsDenied ?? 0))
     json.add("enforced", .array(outcome.guarantees.enforced.map { .string($0.rawValue) }))
     json.add("degraded", .array(outcome.guarantees.degraded.map { .string($0.rawValue) }))
+    json.add("notes", .array(outcome.guarantees.notes.map { .string($0) }))
     // Verdicts on commands come with command rules; a run that they would deny is refused by the policy loader.
     json.add("denials", .array([]))
     if let failure = outcome.failure {
@@ -66,8 +67,10 @@ func textReport(_ outcome: Outcome) -> String {
     if let code = outcome.exitCode { ending += " \(code)" }
     if let signal = outcome.signal { ending += " \(Signal.name(signal))" }
     lines.append(("ended", ending))
-    lines.append(("time", "\(outcome.durationMilliseconds) ms, \((usage.cpuMicroseconds ?? 0) / 1000) ms of processor time"))
-    lines.append(("peaks", "\(formatSize((usage.peakMemory ?? 0) / 1024 * 1024)) of memory, \(usage.peakPids ?? 0) processes"))
+    lines.append(
+        ("time", "\(outcome.durationMilliseconds) ms, \((usage.cpuMicroseconds ?? 0) / 1000) ms of processor time"))
+    lines.append(
+        ("peaks", "\(formatSize((usage.peakMemory ?? 0) / 1024 * 1024)) of memory, \(usage.peakPids ?? 0) processes"))
     lines.append(("disk", "\(usage.readBytes ?? 0) bytes read, \(usage.writtenBytes ?? 0) written"))
     if let kills = usage.oomKills, kills > 0 { lines.append(("oom", "\(kills) kills")) }
     if let denied = usage.pidsDenied, denied > 0 { lines.append(("forks", "\(denied) denied at the limit")) }

@@ -70,8 +70,12 @@ private func execute(_ options: RunOptions) throws(RunRefusal) -> Outcome {
     }
 }
 
-private func refusing<Result>(_ step: String, _ body: () throws(Errno) -> Result) throws(RunRefusal) -> Result {
-    do throws(Errno) { return try body() } catch { throw RunRefusal(LaunchFailure(step: step, errno: error)) }
+private func refusing<Result>(
+    _ step: String, _ object: String = "", _ body: () throws(Errno) -> Result
+) throws(RunRefusal) -> Result {
+    do throws(Errno) { return try body() } catch {
+        throw RunRefusal(LaunchFailure(step: step, object: object, errno: error))
+    }
 }
 
 private func loadPolicy(_ options: RunOptions, machine: Machine) throws(RunRefusal) -> Policy {
@@ -97,14 +101,16 @@ private func plan(
 ) throws(RunRefusal) -> PreparedJail {
     var image: String?
     if let path = options.image {
-        image = try refusing("image") { () throws(Errno) in try resolvedPath(path) }
+        image = try refusing("image", path) { () throws(Errno) in try resolvedPath(path) }
     }
     let request = PlanRequest(
         workspace: place.path, directory: place.directory, callerEnvironment: environment,
         setEnvironment: options.limits.environment.map { (name: $0.0, value: $0.1) }, image: image)
     do throws(PlanFailure) { return try makePlan(policy: policy, request: request, machine: machine) } catch {
         let text = error.description
-        throw RunRefusal(step: "plan", object: error.objectName, text: text.joinedLines("\ncordon: "), remedy: text.joinedLines("; "))
+        throw RunRefusal(
+            step: "plan", object: error.objectName, text: text.joinedLines("\ncordon: "), remedy: text.joinedLines("; ")
+        )
     }
 }
 
@@ -125,7 +131,9 @@ extension String {
     }
 }
 
-private func finish(_ outcome: Outcome, _ options: RunOptions, _ report: consuming ReportFile?, alreadySaid: Bool = false) -> Never {
+private func finish(
+    _ outcome: Outcome, _ options: RunOptions, _ report: consuming ReportFile?, alreadySaid: Bool = false
+) -> Never {
     let json = reportObject(outcome)
     if let report, !report.write(json + "\n") {
         leave(printing: "cordon: the report could not be written\n", code: ExitCode.cordonFailed, to: 2)

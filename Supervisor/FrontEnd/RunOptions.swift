@@ -59,7 +59,8 @@ struct RunOptions {
             case "--pids":
                 let text = try reader.value(of: option)
                 guard let count = UInt64(text), count > 0 else {
-                    throw UsageError("--pids \(text): not a number of processes", remedy: "write a whole number, such as 64")
+                    throw UsageError(
+                        "--pids \(text): not a number of processes", remedy: "write a whole number, such as 64")
                 }
                 limits.pids = count
             case "--env": limits.environment.append(try Self.variable(try reader.value(of: option)))

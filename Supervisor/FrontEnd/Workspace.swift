@@ -24,7 +24,8 @@ struct Workspace {
         if let reason = Self.objection(to: resolved, home: home.flatMap { try? resolvedPath($0) }) {
             throw RunRefusal(
                 LaunchFailure(
-                    step: "workspace", object: resolved, remedy: reason + ": name a project's directory with --workspace"))
+                    step: "workspace", object: resolved,
+                    remedy: reason + ": name a project's directory with --workspace"))
         }
         path = resolved
         if let current, current == resolved || current.hasPrefix(resolved + "/") {
@@ -40,7 +41,9 @@ struct Workspace {
 
     private static func objection(to path: String, home: String?) -> String? {
         if path == "/" { return "the whole machine is not a workspace" }
-        if let home, home == path || home.hasPrefix(path + "/") { return "your home, with all that is in it, is not a workspace" }
+        if let home, home == path || home.hasPrefix(path + "/") {
+            return "your home, with all that is in it, is not a workspace"
+        }
         if system.contains(path) || ["/proc/", "/sys/", "/dev/"].contains(where: { path.hasPrefix($0) }) {
             return "a directory of the system is not a workspace"
         }

@@ -51,7 +51,9 @@ struct Janitor {
         else { return }
         for name in names where name.isDirectory && name.text.hasPrefix("jail-") {
             let group = parent + "/" + name.text
-            guard let lock = try? open(group, [.readOnly, .directory]), (try? tryLock(lock.raw)) == true else { continue }
+            guard let lock = try? open(group, [.readOnly, .directory]), (try? tryLock(lock.raw)) == true else {
+                continue
+            }
             // A process in it can only be one whose jail-init is dying at this moment.
             try? writeText("1", to: group + "/cgroup.kill")
             for base in bases.dropFirst() where base != primary { removeGroup(base + "/cordon/" + name.text) }

@@ -88,6 +88,12 @@ let agentCases: [Case] = [
     Case(.refuse, "socket", [38, 5, 0], truncated: [0]),  // AF_ALG
     Case(.refuse, "socket", [40, 1, 0], truncated: [0]),  // AF_VSOCK
     Case(.refuse, "socket", [44, 3, 0], truncated: [0]),  // AF_XDP
+    Case(.pretend, "setrlimit", [4, 0]),  // RLIMIT_CORE
+    Case(.pretend, "setrlimit", [1 << 32 | 4, 0]),
+    Case(.pretend, "prlimit64", [0, 4, 1, 0]),
+    Case(.pretend, "prlimit64", [0, 1 << 40 | 4, 1, 0]),
+    Case(.allow, "prlimit64", [0, 4, 0, 0]),  // only asks
+    Case(.allow, "setrlimit", [7, 0]),
     Case(.unsupported, "socket", [16, 3, 9]),  // NETLINK_AUDIT
     Case(.unsupported, "socket", [16, 3, 12]),  // NETLINK_NETFILTER
     Case(.unsupported, "socket", [16, 3, 15]),  // NETLINK_KOBJECT_UEVENT

@@ -46,6 +46,7 @@ import Testing
             case .refuse: #expect(answer == "errno \(EPERM)", "\(test) \(note)")
             case .absent: #expect(answer == "errno \(ENOSYS)", "\(test) \(note)")
             case .unsupported: #expect(answer == "errno \(EPROTONOSUPPORT)", "\(test) \(note)")
+            case .pretend: #expect(answer == "returned 0", "\(test) \(note): \(answer)")
             case .kill: #expect(answer == "signal \(SIGSYS)", "\(test) \(note)")
             // What the kernel makes of it is its own business.
             case .allow: #expect(!["errno \(EPERM)", "errno \(ENOSYS)"].contains(answer), "\(test) \(note)")

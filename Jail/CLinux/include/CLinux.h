@@ -54,6 +54,7 @@ int setresuid(uid_t real, uid_t effective, uid_t saved);
 int setresgid(gid_t real, gid_t effective, gid_t saved);
 int unshare(int flags);
 int setns(int descriptor, int type);
+int close_range(unsigned int first, unsigned int last, int flags);
 ssize_t getdents64(int directory, void *buffer, size_t length);
 ssize_t splice(int from, int64_t *from_offset, int to, int64_t *to_offset, size_t length, unsigned int flags);
 const char *strerrorname_np(int number);
@@ -143,8 +144,6 @@ struct cordon_received {
     ssize_t bytes;
     size_t descriptor_count;
     int descriptors[CORDON_MESSAGE_DESCRIPTORS];
-    /// From SCM_CREDENTIALS, seen from the receiver's pid namespace; 0 when absent.
-    int32_t sender;
     /// MSG_TRUNC or MSG_CTRUNC: part of the message was lost.
     int truncated;
 };
@@ -231,11 +230,25 @@ int cordon_spawn_command(const struct cordon_command *command, int *failed);
 /// prctl(2) is variadic. One with an integer argument; −1 and errno as glibc's.
 int cordon_prctl(int attribute, unsigned long value);
 
+/// ioctl(2) with SIOCSIFFLAGS on "lo": `struct ifreq` is a union behind macros, which does not import.
+int cordon_loopback_up(void);
+
+/// prctl(2) with PR_SET_NAME.
+void cordon_set_name(const char *name);
+
+/// setrlimit(2) of both values; glibc gives the first parameter an enum type in C, an integer in Swift's eyes
+/// only on some versions.
+int cordon_setrlimit(int resource, uint64_t value);
+
 /// sigabbrev_np(3), hidden behind _GNU_SOURCE.
 const char *cordon_signal_name(int number);
 
 /// signal(number, SIG_IGN): the SIG_IGN macro is a cast of an integer to a function, which does not import.
 void cordon_ignore_signal(int number);
+
+/// signal(number, SIG_DFL): as above. A caller that ignores SIGCHLD passes that on, and its children are then
+/// reaped before anybody can ask how they ended.
+void cordon_default_signal(int number);
 
 /// environ(7): a global variable that Swift 6 refuses to read as such.
 char **cordon_environment(void);
