@@ -23,7 +23,9 @@ struct Bubblewrap: ~Copyable {
             case .cloneTree(let index, let source, let attributes, _):
                 sources[index] = (source, attributes.contains(.readOnly))
             case .attachTree(let index, let path):
-                if let tree = sources[index] { arguments += [tree.readOnly ? "--ro-bind" : "--bind", tree.source, path] }
+                if let tree = sources[index] {
+                    arguments += [tree.readOnly ? "--ro-bind" : "--bind", tree.source, path]
+                }
             case .bind(let source, let path, let attributes):
                 if path.hasPrefix("/dev/") { continue }
                 arguments += [attributes.contains(.readOnly) ? "--ro-bind" : "--bind", source, path]

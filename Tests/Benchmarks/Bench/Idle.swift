@@ -31,7 +31,7 @@ func idleJails(_ subject: Subject, count: Int) throws -> Double {
         inThreads(count) { _ = subject.run(sleeper) }
     }
     let all = sleepers(count)
-    let own = all.filter { $0.name == "jail-init" }
+    let own = all.filter { $0.name == "jail-init" || $0.name == "cordon-spawner" }
     let total = own.reduce(0) { $0 + proportionalSize(of: $1.pid) }
     for process in all where process.name == "sleep" { _ = kill(process.pid, SIGKILL) }
     done.join()

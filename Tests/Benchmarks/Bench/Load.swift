@@ -41,8 +41,14 @@ struct Remains {
             }
         }
         var files: Set<String> = []
-        for directory in ["/tmp", "/var/tmp", "/dev/shm", "/run/cordon", "/var/cache/cordon", "/var/cache/cordon/filters"] {
-            for name in names(in: directory) { files.insert(directory + "/" + name.text) }
+        for directory in [
+            "/tmp", "/var/tmp", "/dev/shm", "/run/cordon", "/var/cache/cordon", "/var/cache/cordon/filters",
+        ] {
+            // Other programs use these places too; what is Cordon's own says so in its name.
+            let isOurs = directory.contains("cordon")
+            for name in names(in: directory) where isOurs || Self.isCordons(name.text) {
+                files.insert(directory + "/" + name.text)
+            }
         }
         let mounts = ((try? readText("/proc/self/mountinfo")) ?? "").split(separator: "\n").map(String.init)
         // The descriptor of /proc/self/fd itself is open while it is read.
@@ -55,8 +61,10 @@ struct Remains {
 
     var summary: String { kinds.map { "\($0.names.count) \($0.kind)" }.joined(separator: ", ") }
 
-    /// What is here and was not there before. Another Cordon on this machine may have jails of its own, which go;
-    /// what stays for two seconds is a leak.
+    private static func isCordons(_ name: String) -> Bool { name.contains("cordon") || name.contains("jail") }
+
+    /// What is here and was not there before. Another Cordon on this machine may have jails of its own: theirs
+    /// go, or have processes in them. What stays for two seconds, empty, is a leak.
     static func since(_ before: Remains, _ groups: CgroupTree) -> (after: Remains, leaked: [String]) {
         var after = now(groups)
         var leaked = after.beyond(before)
@@ -70,8 +78,26 @@ struct Remains {
 
     private func beyond(_ before: Remains) -> [String] {
         zip(kinds, before.kinds).flatMap { now, before in
-            now.names.subtracting(before.names).map { "\(now.kind): \($0)" }
+            now.names.subtracting(before.names).filter { now.kind != "cgroups" || !Self.isOccupied($0) }
+                .map { "\(now.kind): \($0)" }
         }
+    }
+
+    /// Whether the jail of a group, by its name in any hierarchy, has a live process.
+    private static func isOccupied(_ group: String) -> Bool {
+        let components = group.split(separator: "/")
+        guard let position = components.firstIndex(of: "cordon"), position + 1 < components.count else { return false }
+        let jail = components[position + 1]
+        let mounts = (try? readText("/proc/self/mountinfo")) ?? ""
+        for line in mounts.split(separator: "\n") {
+            let fields = line.split(separator: " ")
+            guard fields.count > 4, line.contains(" - cgroup") else { continue }
+            for place in ["", "/init", "/run"] {
+                let file = "\(fields[4])/cordon/\(jail)\(place)/cgroup.procs"
+                if let text = try? readText(file), !text.isEmpty { return true }
+            }
+        }
+        return false
     }
 
     private static func names(in directory: String) -> [DirectoryEntry] {

@@ -73,7 +73,9 @@ struct Bench {
             let begin = monotonicNanoseconds()
             let outcome = subject.run([Subject.command])
             call.append(monotonicNanoseconds() - begin)
-            if outcome.exitCode != 0 { failures.append("run: \(outcome.failure.map { "\($0)" } ?? "\(outcome.reason)")") }
+            if outcome.exitCode != 0 {
+                failures.append("run: \(outcome.failure.map { "\($0)" } ?? "\(outcome.reason)")")
+            }
             outcomes.append(outcome)
             add(full.next(), to: &fullTimes, "floor full")
             add(executed.next(), to: &executedTimes, "floor exec-init")
@@ -175,7 +177,11 @@ struct Bench {
         var small: (count: Int, nanoseconds: UInt64) = (0, 0)
         var lines = ["steps of a run in the middle (µs):"]
         func flush() {
-            if small.count > 0 { lines.append("  " + padded(decimal(Double(small.nanoseconds) / 1000), 7, right: true) + "  \(small.count) small steps") }
+            if small.count > 0 {
+                lines.append(
+                    "  " + padded(decimal(Double(small.nanoseconds) / 1000), 7, right: true)
+                        + "  \(small.count) small steps")
+            }
             small = (0, 0)
         }
         for time in outcome.times.dropFirst() {
@@ -194,7 +200,8 @@ struct Bench {
     }
 
     private static func machineName(_ machine: Machine) -> String {
-        let processor = ((try? readText("/proc/cpuinfo")) ?? "").split(separator: "\n")
+        let processor =
+            ((try? readText("/proc/cpuinfo")) ?? "").split(separator: "\n")
             .first { $0.hasPrefix("model name") }
             .map { $0.drop { $0 != ":" }.dropFirst(2) } ?? "unknown processor"
         let kernel = (try? readText("/proc/sys/kernel/osrelease")) ?? "unknown"

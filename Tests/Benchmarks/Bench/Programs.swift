@@ -20,7 +20,7 @@ struct Program {
         if let output { unsafe posix_spawn_file_actions_adddup2(&actions, output, 1) }
         var pointers = unsafe ([path] + arguments).map { unsafe strdup($0) }
         unsafe pointers.append(nil)
-        defer { for unsafe pointer in unsafe pointers { unsafe free(pointer) } }
+        defer { unsafe pointers.forEach { unsafe free($0) } }
         var pid: pid_t = 0
         let error = unsafe posix_spawn(&pid, path, &actions, nil, pointers, cordon_environment())
         guard error == 0 else { throw Errno(rawValue: error) }

@@ -90,7 +90,9 @@ extension [Row] {
         }
         let widths = (0..<6).map { column in lines.map { $0[column].count }.max() ?? 0 }
         func line(_ cells: [String]) -> String {
-            "| " + cells.enumerated().map { padded($1, widths[$0], right: (1...4).contains($0)) }.joined(separator: " | ")
+            "| "
+                + cells.enumerated().map { padded($1, widths[$0], right: (1...4).contains($0)) }.joined(
+                    separator: " | ")
                 + " |"
         }
         let rule = "|" + widths.map { String(repeating: "-", count: $0 + 2) }.joined(separator: "|") + "|"
@@ -110,7 +112,9 @@ extension [Row] {
                 fields.append("\"min\": \(decimal(spread.minimum, 3)), \"p90\": \(decimal(spread.high, 3))")
             }
             if let ratio = row.ratio { fields.append("\"ratio\": \(decimal(ratio, 4))") }
-            if let target = row.target { fields.append("\"target\": \(decimal(target, 2)), \"met\": \(row.verdict == "PASS")") }
+            if let target = row.target {
+                fields.append("\"target\": \(decimal(target, 2)), \"met\": \(row.verdict == "PASS")")
+            }
             return "    {" + fields.joined(separator: ", ") + "}"
         }
         return "{\n  \"machine\": \(quoted(machine)),\n  \"rows\": [\n" + rows.joined(separator: ",\n") + "\n  ],\n"

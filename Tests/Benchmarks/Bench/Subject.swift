@@ -65,8 +65,10 @@ struct Subject {
             bases.append(base)
             lines.append("+version1 \(controller.rawValue) \(base)")
         }
-        if let base = groups.unified { lines.append("+version2 \(base)" + (groups.layout == .version2 ? " limits" : "")) }
-        lines += ["+attach " + (groups.hierarchies.isEmpty ? "parent" : "self"), "+counters"]
+        if let base = groups.unified {
+            lines.append("+version2 \(base)" + (groups.layout == .version2 ? " limits" : ""))
+        }
+        lines.append("+counters")
         for (index, program) in try filters.programs(for: prepared.filters).enumerated() {
             let path = directory + "/filter-\(index)"
             try write(program, path)

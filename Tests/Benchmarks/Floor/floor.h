@@ -10,7 +10,7 @@
 enum kind {
     FRESH_KEYRING, ZERO_CLOCK, HOST_NAME, DROP_GROUPS, BECOME, UNDUMPABLE, MAKE_ROOT, DIRECTORY, SYMLINK, FILE_STEP,
     ATTACH_TREE, CLONE_TREE, BIND, FILE_SYSTEM, HIDE, PROTECT, REBIND, SEAL_ROOT, PIVOT_ROOT, KEEP_CAPABILITIES,
-    CGROUP_NAMESPACE, SPAWNER_CAPABILITIES, NO_NEW_PRIVILEGES, LANDLOCK, FILTERS, LIMITS, IDENTITY,
+    LOOPBACK, ENTER_CGROUPS, AWAIT_ROOT, CGROUP_NAMESPACE, SPAWNER_CAPABILITIES, NO_NEW_PRIVILEGES, LANDLOCK, FILTERS, LIMITS, IDENTITY,
 };
 
 struct step {
@@ -53,8 +53,6 @@ struct plan {
     size_t version1_count;
     const char *version2;
     bool version2_limits;
-    /// Whether the child writes "0" to `tasks` itself, instead of the parent its pid to `cgroup.procs`.
-    bool attaches_itself;
     bool reads_counters;
     const char *filters[2];
     const char *directory;
@@ -73,7 +71,7 @@ _Noreturn void live_as_init(struct plan *plan, int control);
 
 /// A message on a socket: a byte and descriptors.
 void send_message(int socket, char byte, const int *descriptors, size_t count);
-size_t receive_message(int socket, char *byte, int *descriptors, size_t capacity, int *sender);
+size_t receive_message(int socket, char *byte, int *descriptors, size_t capacity);
 
 void write_text(int directory, const char *path, const char *text);
 

@@ -11,11 +11,13 @@
 #include <linux/landlock.h>
 #include <linux/openat2.h>
 #include <linux/seccomp.h>
+#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -48,8 +50,8 @@ void send_message(int socket, char byte, const int *descriptors, size_t count) {
     if (sendmsg(socket, &message, MSG_NOSIGNAL) < 0) die("sendmsg", "");
 }
 
-size_t receive_message(int socket, char *byte, int *descriptors, size_t capacity, int *sender) {
-    char space[CMSG_SPACE(sizeof(int) * 64) + CMSG_SPACE(sizeof(struct ucred))] __attribute__((aligned(8)));
+size_t receive_message(int socket, char *byte, int *descriptors, size_t capacity) {
+    char space[CMSG_SPACE(sizeof(int) * 64)] __attribute__((aligned(8)));
     struct iovec part = {byte, 1};
     struct msghdr message = {
         .msg_iov = &part, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space};
@@ -57,11 +59,7 @@ size_t receive_message(int socket, char *byte, int *descriptors, size_t capacity
     if (got <= 0) die("recvmsg", got == 0 ? "end of file" : "");
     size_t count = 0;
     for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
-        if (header->cmsg_type == SCM_CREDENTIALS && sender != NULL) {
-            struct ucred credentials;
-            memcpy(&credentials, CMSG_DATA(header), sizeof credentials);
-            *sender = credentials.pid;
-        } else if (header->cmsg_type == SCM_RIGHTS) {
+        if (header->cmsg_type == SCM_RIGHTS) {
             count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
             if (count > capacity) die("recvmsg", "too many descriptors");
             memcpy(descriptors, CMSG_DATA(header), count * sizeof(int));
@@ -244,6 +242,28 @@ static void restrict_files(const struct step *step) {
     close(rules);
 }
 
+static void set_limits(const struct step *step) {
+    static const struct { const char *name; int resource; } all[] = {
+        {"RLIMIT_FSIZE", RLIMIT_FSIZE}, {"RLIMIT_CORE", RLIMIT_CORE}, {"RLIMIT_NPROC", RLIMIT_NPROC},
+        {"RLIMIT_NOFILE", RLIMIT_NOFILE}, {"RLIMIT_MSGQUEUE", RLIMIT_MSGQUEUE},
+    };
+    for (size_t word = 0; word < step->word_count; word++)
+        for (size_t index = 0; index < sizeof all / sizeof *all; index++) {
+            size_t length = strlen(all[index].name);
+            if (strncmp(step->words[word], all[index].name, length) != 0 || step->words[word][length] != '=') continue;
+            rlim_t value = strtoull(step->words[word] + length + 1, NULL, 0);
+            struct rlimit limit = {value, value};
+            if (setrlimit((__rlimit_resource_t)all[index].resource, &limit) < 0) die("setrlimit", all[index].name);
+        }
+}
+
+static void switch_on_loopback(void) {
+    int socket_ = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+    if (socket_ < 0 || ioctl(socket_, SIOCSIFFLAGS, &request) < 0) die("loopback", "");
+    close(socket_);
+}
+
 static void load_filter(int file) {
     static struct sock_filter instructions[BPF_MAXINSNS];
     ssize_t size = pread(file, instructions, sizeof instructions, 0);
@@ -255,21 +275,20 @@ static void load_filter(int file) {
 // MARK: - The command
 
 // Forked before the root is made, as Cordon's spawner is, so that it is placed meanwhile.
-static _Noreturn void live_as_command(struct plan *plan, int socket, int gate, const int *filters, const int *ends,
+static _Noreturn void live_as_command(struct plan *plan, int gate, const int *filters, const int *ends,
                                       const int *groups, size_t group_count) {
     char byte;
-    if (plan->attaches_itself) {
-        for (size_t index = 0; index < group_count; index++)
-            if (write(groups[index], "0", 1) < 0) die("attach", "tasks");
-    } else {
-        send_message(socket, 'h', NULL, 0);
-        receive_message(socket, &byte, NULL, 0, NULL);
-    }
-    if (read(gate, &byte, 1) != 1) die("gate", "");
     uint32_t user = 0, group = 0;
     for (size_t index = 0; index < plan->count; index++) {
         const struct step *step = &plan->steps[index];
         switch (step->kind) {
+        case ENTER_CGROUPS:
+            // The writer itself, one thread: the kernel needs no grace period for that (cgroup_procs_write_start).
+            for (size_t group_index = 0; group_index < group_count; group_index++)
+                if (write(groups[group_index], "0", 1) < 0) die("attach", "tasks");
+            break;
+        case AWAIT_ROOT: if (read(gate, &byte, 1) != 1) die("gate", ""); break;
+        case LIMITS: set_limits(step); break;
         case CGROUP_NAMESPACE: if (unshare(CLONE_NEWCGROUP) < 0) die("unshare", "cgroup"); break;
         case SPAWNER_CAPABILITIES: keep_only(step->number); break;
         case NO_NEW_PRIVILEGES: if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) die("prctl", ""); break;
@@ -283,8 +302,6 @@ static _Noreturn void live_as_command(struct plan *plan, int socket, int gate, c
     for (int end = 0; end < 3; end++)
         if (dup2(ends[end], end) < 0) die("dup2", "");
     syscall(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC);
-    struct rlimit none = {0, 0};
-    if (setrlimit(RLIMIT_CORE, &none) < 0) die("setrlimit", "");
     if (syscall(SYS_setresgid, group, group, group) < 0 || syscall(SYS_setresuid, user, user, user) < 0)
         die("setresuid", "");
     set_capabilities(0);
@@ -307,13 +324,13 @@ static void zero_clock(void) {
 }
 
 _Noreturn void live_as_init(struct plan *plan, int control) {
-    // From the parent: the command's socket, its three ends, two filters, then `tasks` files, then the trees.
+    // From the parent: the command's three ends, two filters, a `tasks` file for each group, then the trees.
     int received[64], gate[2] = {-1, -1};
     char byte;
-    size_t count = receive_message(control, &byte, received, 64, NULL);
-    size_t group_count = plan->attaches_itself ? plan->version1_count : 0;
-    const int *ends = received + 1, *filters = received + 4, *groups = received + 6, *trees = groups + group_count;
-    if (count < 6 + group_count) die("set-up", "descriptors are missing");
+    size_t count = receive_message(control, &byte, received, 64);
+    size_t group_count = plan->version1_count;
+    const int *ends = received, *filters = received + 3, *groups = received + 5, *trees = groups + group_count;
+    if (count < 5 + group_count) die("set-up", "descriptors are missing");
     sigset_t child;
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
@@ -326,6 +343,7 @@ _Noreturn void live_as_init(struct plan *plan, int control) {
         case FRESH_KEYRING: if (syscall(SYS_keyctl, 1, NULL) < 0) die("keyctl", ""); break;
         case ZERO_CLOCK: zero_clock(); break;
         case HOST_NAME: if (sethostname(step->path, strlen(step->path)) < 0) die("sethostname", ""); break;
+        case LOOPBACK: switch_on_loopback(); break;
         case DROP_GROUPS: if (setgroups(0, NULL) < 0) die("setgroups", ""); break;
         case BECOME:
             if (syscall(SYS_setresgid, step->group, step->group, step->group) < 0 ||
@@ -337,7 +355,7 @@ _Noreturn void live_as_init(struct plan *plan, int control) {
             if (chdir("/") < 0 || pipe2(gate, O_CLOEXEC) < 0) die("pipe", "");
             command = fork();
             if (command < 0) die("fork", "");
-            if (command == 0) live_as_command(plan, received[0], gate[0], filters, ends, groups, group_count);
+            if (command == 0) live_as_command(plan, gate[0], filters, ends, groups, group_count);
             make_root(step);
             break;
         case DIRECTORY:

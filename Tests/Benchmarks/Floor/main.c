@@ -100,11 +100,6 @@ static void make_groups(const struct plan *plan, struct groups *groups) {
     }
 }
 
-static void attach_groups(const struct plan *plan, const struct groups *groups, int pid) {
-    for (size_t index = 0; index < plan->version1_count; index++)
-        set(groups->version1[index], "cgroup.procs", (uint64_t)pid);
-}
-
 static void read_counter(const char *directory, const char *file) {
     char path[320], text[4096];
     snprintf(path, sizeof path, "%s/%s", directory, file);
@@ -232,10 +227,9 @@ static void run_full(struct plan *plan, const int *filters, bool executes) {
     uint32_t first = 0x70000000u + slot * 65536u;
     make_groups(plan, &groups);
 
-    int control[2], socket[2], input[2], output[2], errors[2], pidfd, on = 1;
+    int control[2], input[2], output[2], errors[2], pidfd;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0 ||
-        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, socket) < 0 ||
-        setsockopt(socket[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on) < 0 || pipe2(input, O_CLOEXEC) < 0 ||
+        pipe2(input, O_CLOEXEC) < 0 ||
         pipe2(output, O_CLOEXEC) < 0 || pipe2(errors, O_CLOEXEC) < 0)
         die("socketpair", "");
     long pid = clone_into(plan->namespaces | CLONE_CLEAR_SIGHAND, groups.birth, &pidfd);
@@ -247,14 +241,12 @@ static void run_full(struct plan *plan, const int *filters, bool executes) {
         // parent's ends must go now, or end-of-file never comes.
         if (executes) execute_init(control[1]);
         close(control[0]);
-        close(socket[0]);
         close(output[0]);
         close(output[1]);
         close(errors[0]);
         close(errors[1]);
         close(input[0]);
         close(input[1]);
-        close(socket[1]);
         live_as_init(plan, control[1]);
     }
     close(control[1]);
@@ -267,28 +259,21 @@ static void run_full(struct plan *plan, const int *filters, bool executes) {
             user = first + plan->steps[index].user;
             group = first + plan->steps[index].group;
         }
-    int descriptors[64] = {socket[1], input[0], output[1], errors[1], filters[0], filters[1]};
-    size_t count = 6;
-    if (plan->attaches_itself)
-        for (size_t index = 0; index < plan->version1_count; index++) {
-            char path[320];
-            snprintf(path, sizeof path, "%s/tasks", groups.version1[index]);
-            if ((descriptors[count++] = open(path, O_WRONLY | O_CLOEXEC)) < 0) die("open", path);
-        }
+    int descriptors[64] = {input[0], output[1], errors[1], filters[0], filters[1]};
+    size_t count = 5;
+    for (size_t index = 0; index < plan->version1_count; index++) {
+        char path[320];
+        snprintf(path, sizeof path, "%s/tasks", groups.version1[index]);
+        if ((descriptors[count++] = open(path, O_WRONLY | O_CLOEXEC)) < 0) die("open", path);
+    }
     for (size_t index = 0; index < plan->count; index++)
         if (plan->steps[index].kind == CLONE_TREE) descriptors[count++] = clone_tree(&plan->steps[index], user, group);
     send_message(control[0], 's', descriptors, count);
-    for (size_t index = 0; index < 4; index++) close(descriptors[index]);
-    for (size_t index = 6; index < count; index++) close(descriptors[index]);
+    for (size_t index = 0; index < 3; index++) close(descriptors[index]);
+    for (size_t index = 5; index < count; index++) close(descriptors[index]);
 
     char byte;
-    if (!plan->attaches_itself) {
-        int sender = 0;
-        receive_message(socket[0], &byte, NULL, 0, &sender);
-        attach_groups(plan, &groups, sender);
-        send_message(socket[0], 'p', NULL, 0);
-    }
-    receive_message(control[0], &byte, NULL, 0, NULL);
+    receive_message(control[0], &byte, NULL, 0);
     if (byte != 'r') die("command", "did not end well");
     // Both streams end with the jail: everything was said.
     char text[4096];
@@ -300,7 +285,6 @@ static void run_full(struct plan *plan, const int *filters, bool executes) {
     remove_groups(plan, &groups);
     close(pidfd);
     close(control[0]);
-    close(socket[0]);
     close(input[1]);
     close(output[0]);
     close(errors[0]);

@@ -63,7 +63,8 @@ static bool parse_step(struct plan *plan, const char *name, char **words, size_t
         {"directory", DIRECTORY}, {"symlink", SYMLINK}, {"file", FILE_STEP}, {"attach-tree", ATTACH_TREE},
         {"clone-tree", CLONE_TREE}, {"bind", BIND}, {"file-system", FILE_SYSTEM}, {"hide", HIDE},
         {"protect", PROTECT}, {"rebind", REBIND}, {"seal-root", SEAL_ROOT}, {"pivot-root", PIVOT_ROOT},
-        {"keep-capabilities", KEEP_CAPABILITIES}, {"cgroup-namespace", CGROUP_NAMESPACE},
+        {"keep-capabilities", KEEP_CAPABILITIES}, {"loopback", LOOPBACK},
+        {"enter-cgroups", ENTER_CGROUPS}, {"await-root", AWAIT_ROOT}, {"cgroup-namespace", CGROUP_NAMESPACE},
         {"spawner-capabilities", SPAWNER_CAPABILITIES}, {"no-new-privileges", NO_NEW_PRIVILEGES},
         {"landlock", LANDLOCK}, {"filters", FILTERS}, {"limits", LIMITS}, {"identity", IDENTITY},
     };
@@ -130,8 +131,7 @@ static void parse_setting(struct plan *plan, const char *name, char **words, siz
     else if (strcmp(name, "version2") == 0) {
         plan->version2 = words[0];
         plan->version2_limits = count > 1;
-    } else if (strcmp(name, "attach") == 0) plan->attaches_itself = strcmp(words[0], "self") == 0;
-    else if (strcmp(name, "counters") == 0) plan->reads_counters = true;
+    } else if (strcmp(name, "counters") == 0) plan->reads_counters = true;
     else if (strcmp(name, "filter") == 0) plan->filters[plan->filters[0] != NULL] = words[0];
     else if (strcmp(name, "working-directory") == 0) plan->directory = words[0];
     else if (strcmp(name, "command") == 0) plan->command = rest(words, 0, count);
