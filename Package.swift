@@ -88,6 +88,18 @@ let tests: [Target] = [
     .testTarget(name: "ConformanceTests", path: "Tests/Conformance", swiftSettings: strict),
 ]
 
+// `make bench`: an optimised build, never part of `swift test`.
+let benchmarks: [Target] = [
+    // Static, as jail-init is: what its PID 1 costs to execute must not be the dynamic linker's time.
+    .executableTarget(
+        name: "floor", path: "Tests/Benchmarks/Floor", cSettings: c,
+        linkerSettings: [.unsafeFlags(["-static-executable", "-nostartfiles"], .when(configuration: .release))]),
+    .executableTarget(
+        name: "bench",
+        dependencies: ["CLinux", "JailPlan", "JailPlanner", "Linux", "Machine", "PolicyModel", "SupervisorCore"],
+        path: "Tests/Benchmarks/Bench", swiftSettings: strict),
+]
+
 let package = Package(
     name: "Cordon",
     products: [
@@ -95,7 +107,7 @@ let package = Package(
         .executable(name: "jail-init", targets: ["jail-init"]),
         .executable(name: "cordon-janitor", targets: ["cordon-janitor"]),
     ],
-    targets: policies + jail + supervisor + tests,
+    targets: policies + jail + supervisor + tests + benchmarks,
     cLanguageStandard: .gnu17,
     cxxLanguageStandard: .cxx20
 )
