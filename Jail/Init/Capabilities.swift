@@ -13,8 +13,11 @@ func keepOnly(_ kept: UInt64) throws(Errno) {
 /// on can ever gain a capability.
 func dropForGood(keeping kept: UInt64) throws(Errno) {
     // The bounding set first: dropping from it needs CAP_SETPCAP, which is about to go.
-    for capability in 0..<cap_max_bits() {
-        guard cap_drop_bound(cap_value_t(capability)) == 0 else { throw .notPermitted }
+    // libcap's cap_max_bits() is a guess where it may not ask, so every bit is tried: the kernel refuses those
+    // beyond its last, and nobody's refusal below it is taken for that.
+    for capability in 0..<UInt64.bitWidth where cap_drop_bound(cap_value_t(capability)) != 0 {
+        guard capability > Capability.lastOfFloor else { throw .notPermitted }
     }
+    for capability in 0..<UInt64.bitWidth where cap_get_bound(cap_value_t(capability)) == 1 { throw .notPermitted }
     try keepOnly(kept)
 }

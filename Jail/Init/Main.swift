@@ -20,7 +20,11 @@ struct JailInit {
             let outcome = setUp.run(spawnerBody: runSpawner)
             try send(outcome.encoded, on: control.raw)
             guard case .ready = outcome else { exitNow(1) }
-            try superviseChildren(control: control.raw, signals: signals)
+            do throws(Errno) { try superviseChildren(control: control.raw, signals: signals) } catch {
+                // -1: no step of the plan, but its keeping.
+                try send(JailReport.failed(index: -1, object: "children", errno: error).encoded, on: control.raw)
+                exitNow(1)
+            }
         } catch {
             // The socket is gone, and with it the supervisor: there is nobody left to tell.
             exitNow(1)

@@ -109,7 +109,9 @@ struct NewRoot: Sendable {
     /// The place of a path in the new root, reached through no symbolic link. A link at its end is itself
     /// the place.
     private func find(_ path: String) throws(Errno) -> Descriptor {
-        try open(relative(path), [.path, .noFollow], beneath: root, resolve: [.inRoot, .noSymlinks, .noMagicLinks])
+        try open(
+            bytes: pathBytes(relative(path)), [.path, .noFollow], beneath: root,
+            resolve: [.inRoot, .noSymlinks, .noMagicLinks])
     }
 
     private func findIfThere(_ path: String, optional: Bool) throws(Errno) -> Descriptor? {

@@ -42,6 +42,8 @@ public struct Errno: Error, Hashable, Sendable, RawRepresentable {
     public static let loop = Errno(rawValue: ELOOP)
     /// Broken pipe.
     public static let brokenPipe = Errno(rawValue: EPIPE)
+    /// Connection reset by peer: it went away with a message unread.
+    public static let connectionReset = Errno(rawValue: ECONNRESET)
     /// Exec format error.
     public static let notExecutable = Errno(rawValue: ENOEXEC)
     /// A message was not what its protocol says.

@@ -66,12 +66,20 @@ public func open(
 public func open(
     _ path: String, _ flags: OpenFlags, mode: UInt32 = 0, beneath directory: Int32, resolve: Resolution
 ) throws(Errno) -> Descriptor {
-    try requireNoNul(path)
+    try open(bytes: Array(path.utf8), flags, mode: mode, beneath: directory, resolve: resolve)
+}
+
+/// The same for a path of any bytes.
+public func open(
+    bytes path: [UInt8], _ flags: OpenFlags, mode: UInt32 = 0, beneath directory: Int32, resolve: Resolution
+) throws(Errno) -> Descriptor {
+    if path.contains(0) { throw .invalid }
+    let characters = path.map { CChar(bitPattern: $0) } + [0]
     // openat2 refuses flags that O_PATH would ignore; for the rest, a terminal never becomes ours by chance.
     let bits = flags.rawValue | O_CLOEXEC | (flags.contains(.path) ? 0 : O_NOCTTY)
     while true {
         let result = unsafe cordon_openat2(
-            directory, path, UInt64(UInt32(bitPattern: bits)), UInt64(mode), resolve.rawValue)
+            directory, characters, UInt64(UInt32(bitPattern: bits)), UInt64(mode), resolve.rawValue)
         if result >= 0 { return Descriptor(owning: result) }
         // EAGAIN: a rename raced with RESOLVE_BENEATH or RESOLVE_IN_ROOT, and the kernel asks to try again.
         if result != -EINTR && result != -EAGAIN { throw Errno(rawValue: -result) }

@@ -241,6 +241,9 @@ public enum Capability: UInt64, Sendable, CaseIterable {
         capabilities.reduce(0) { $0 | 1 << $1.rawValue }
     }
 
+    /// CAP_CHECKPOINT_RESTORE, which Linux 6.1, the floor, has as its last.
+    public static let lastOfFloor = 40
+
     /// All that the kernel knows (CAP_CHECKPOINT_RESTORE is 40, the last of Linux 6.18).
     public static let all: UInt64 = (1 << 41) - 1
 }

@@ -68,7 +68,7 @@ struct TreeWalk {
                 let child: Descriptor
                 do throws(Errno) {
                     child = try open(
-                        entry.text, [.readOnly, .directory, .noFollow], beneath: directory,
+                        bytes: entry.name, [.readOnly, .directory, .noFollow], beneath: directory,
                         resolve: [.beneath, .noSymlinks])
                 } catch {
                     // What this caller may not list, the jail may not either: it has the caller's rights or less.
@@ -81,7 +81,7 @@ struct TreeWalk {
     }
 
     private static func path(_ root: String, _ names: [[UInt8]]) -> String {
-        root + "/" + names.map { String(decoding: $0, as: UTF8.self) }.joined(separator: "/")
+        root + names.map { "/" + pathText($0) }.joined()
     }
 }
 

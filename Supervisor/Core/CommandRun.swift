@@ -86,6 +86,8 @@ private struct CommandRun: ~Copyable {
     private var mainPid: Int32?
     /// Deaths that were reported before the pid of the command was.
     private var earlyDeaths: [Int32: Int32] = [:]
+    /// Signals that came before it.
+    private var earlySignals: [Int32] = []
     private var isOver = false
     /// What wait4(2) told of processes that PID 1 reaped: less than the whole tree, but there without cgroups.
     private var reapedCpuMicroseconds: UInt64 = 0, reapedPeakMemory: UInt64 = 0
@@ -135,7 +137,11 @@ private struct CommandRun: ~Copyable {
         let theirOutput = try step("pipe") { () throws(Errno) in try outputPipe.takeWriting() }
         let theirErrors = try step("pipe") { () throws(Errno) in try errorPipe.takeWriting() }
         // The order waits on the socket until the spawner has confined itself.
-        try jail.order(command, descriptors: (theirInput.raw, theirOutput.raw, theirErrors.raw))
+        do throws(LaunchFailure) {
+            try jail.order(command, descriptors: (theirInput.raw, theirOutput.raw, theirErrors.raw))
+        } catch {
+            throw error.isSecondary ? jail.firstFailure(or: error) : error
+        }
         return CommandRun(
             request, prepared.directory, Outcome(reason: .error, guarantees: guarantees), clock, poller, signals,
             output, errors, input,
@@ -228,9 +234,7 @@ private struct CommandRun: ~Copyable {
 
     private mutating func readSpawner() throws(LaunchFailure) {
         if isOver { return try step("epoll") { () throws(Errno) in try poller.remove(jail.spawner.raw) } }
-        let bytes = try step("spawner") { () throws(Errno) in
-            try receive(on: jail.spawner.raw, capacity: 65536).bytes
-        }
+        let bytes = try step("spawner") { () throws(Errno) in try receiveOrEnd(on: jail.spawner.raw) }
         // The spawner's death is reported by jail-init, with its status.
         if bytes.isEmpty { return try step("epoll") { () throws(Errno) in try poller.remove(jail.spawner.raw) } }
         let report = try step("spawner") { () throws(Errno) in try JailReport(bytes) }
@@ -246,9 +250,9 @@ private struct CommandRun: ~Copyable {
                     ? Jail.NamedTime(step: steps[time.index].action.summary, nanoseconds: time.nanoseconds) : nil
             }
         case .failed(let index, let object, let errno):
-            let steps = jail.plan.steps
-            let name = steps.indices.contains(index) ? steps[index].action.name : "set-up"
-            throw LaunchFailure(step: name, object: object, errno: errno)
+            let failure = jail.failure(index: index, object: object, errno: errno)
+            // Whoever lost a socket or a pipe lost it because somebody else failed first.
+            throw failure.isSecondary ? jail.firstFailure(or: failure) : failure
         case .notStarted(let step, let errno):
             throw LaunchFailure(
                 step: step, object: step == "directory" ? directory : request.arguments.first ?? "", errno: errno,
@@ -262,7 +266,9 @@ private struct CommandRun: ~Copyable {
             cpuBaseline = (jail.cgroups.read { $0.cpuMicroseconds() } ?? nil) ?? 0
             cpuCheckAt = clock.nextCpuCheck(now: now, used: 0)
             outcome.times.append(Jail.NamedTime(step: "started", nanoseconds: monotonicNanoseconds()))
-            if let status = earlyDeaths[pid] { end(status) }
+            if let status = earlyDeaths[pid] { return end(status) }
+            for number in earlySignals { try forward(number) }
+            earlySignals = []
         case .exited(let pid, let status, let cpu, let memory):
             reapedCpuMicroseconds += cpu
             reapedPeakMemory = max(reapedPeakMemory, memory)
@@ -271,7 +277,10 @@ private struct CommandRun: ~Copyable {
             } else if mainPid == nil {
                 earlyDeaths[pid] = status
                 // The spawner is the first process that PID 1 made.
-                if pid == 2 { throw LaunchFailure(step: "spawner", remedy: "it ended before the command was started") }
+                if pid == 2 {
+                    throw jail.firstFailure(
+                        or: LaunchFailure(step: "spawner", remedy: "it ended before the command was started"))
+                }
             }
         }
     }
@@ -314,13 +323,17 @@ private struct CommandRun: ~Copyable {
         while let number = signals.read({ (try? $0.next()) ?? nil }) ?? nil {
             if isOver { continue }
             let asksToEnd = [Signal.hangUp, Signal.interrupt, Signal.quit, Signal.terminate].contains(number)
-            guard let pid = mainPid, interruption == nil || !asksToEnd else {
-                if asksToEnd { stopAfterSignal(interruption?.signal ?? number) }
-                continue
-            }
+            // The second request to end is not a request any more.
+            if asksToEnd, let first = interruption { return stopAfterSignal(first.signal) }
             if asksToEnd { interruption = Interruption(signal: number, deadline: monotonicNanoseconds() + Self.grace) }
-            try step("signal") { () throws(Errno) in try jail.signal(number, to: pid) }
+            // What comes before the command's pid is known waits for it.
+            if mainPid == nil { earlySignals.append(number) } else { try forward(number) }
         }
+    }
+
+    private func forward(_ number: Int32) throws(LaunchFailure) {
+        guard let pid = mainPid else { return }
+        try step("signal") { () throws(Errno) in try jail.signal(number, to: pid) }
     }
 
     private mutating func stopAfterSignal(_ number: Int32) {
@@ -375,6 +388,12 @@ private struct CommandRun: ~Copyable {
         outcome.output.isTruncated = output.capture.isTruncated
         outcome.errors.bytes = errors.capture.bytes
         outcome.errors.isTruncated = errors.capture.isTruncated
+        for (error, name) in [(output.failure, "standard output"), (errors.failure, "standard error")] {
+            guard let error else { continue }
+            outcome.reason = .error
+            outcome.failure = LaunchFailure(
+                step: "write", object: name, errno: error, remedy: "make room, or send it elsewhere")
+        }
         outcome.times = (jail.times + outcome.times).sorted { $0.nanoseconds < $1.nanoseconds }
         return outcome
     }

@@ -164,6 +164,25 @@ public struct Jail: ~Copyable {
         }
     }
 
+    /// A failed step of this jail's plan.
+    func failure(index: Int, object: String, errno: Errno) -> LaunchFailure {
+        LaunchFailure(
+            step: plan.steps.indices.contains(index) ? plan.steps[index].action.name : "jail-init", object: object,
+            errno: errno)
+    }
+
+    /// What jail-init says of its own failure, when another one was seen first that follows from it.
+    func firstFailure(or seen: LaunchFailure) -> LaunchFailure {
+        while (try? waitReadable(control.raw, milliseconds: 1000)) == true,
+            let bytes = try? receiveOrEnd(on: control.raw), !bytes.isEmpty
+        {
+            if case .failed(let index, let object, let errno)? = try? JailReport(bytes) {
+                return failure(index: index, object: object, errno: errno)
+            }
+        }
+        return seen
+    }
+
     /// Sends a signal to a command's process group.
     func signal(_ number: Int32, to pid: Int32) throws(Errno) {
         try send(Order.signal(pid: pid, number: number).encoded, on: control.raw)
@@ -184,6 +203,14 @@ public struct Jail: ~Copyable {
     deinit {
         kill()
         supervisor.dischargeJanitor(id)
+    }
+}
+
+/// One message's bytes; empty when the other side is gone, in whatever way it went.
+func receiveOrEnd(on socket: Int32) throws(Errno) -> [UInt8] {
+    do throws(Errno) { return try receive(on: socket, capacity: 65536).bytes } catch {
+        if error == .connectionReset { return [] }
+        throw error
     }
 }
 

@@ -1,5 +1,6 @@
 // Why a jail did not start. One error for every step that can fail.
 public import Linux
+public import PolicyModel
 
 /// A step that failed, on what, why, and what to do about it.
 public struct LaunchFailure: Error, Sendable, Hashable {
@@ -17,7 +18,11 @@ public struct LaunchFailure: Error, Sendable, Hashable {
         self.step = step
         self.object = object
         self.errno = errno
-        self.remedy = remedy ?? Self.usualRemedy(step: step, errno: errno)
+        self.remedy = ""
+        let usual = remedy ?? Self.usualRemedy(step: step, errno: errno)
+        // A step fails where its guarantee cannot be given: its name is what `allow_degraded` and the doctor use.
+        self.remedy =
+            (errno == nil ? nil : guarantee).map { "guarantee \($0.rawValue) cannot be given: " + usual } ?? usual
     }
 
     private static func usualRemedy(step: String, errno: Errno?) -> String {
@@ -47,8 +52,49 @@ public struct LaunchFailure: Error, Sendable, Hashable {
     }
 }
 
+extension LaunchFailure {
+    /// A consequence of another party's failure, not a cause.
+    var isSecondary: Bool { errno == .brokenPipe || errno == .connectionReset }
+
+    /// The guarantee that a step gives, to be named when the step fails.
+    public var guarantee: Guarantee? {
+        switch step {
+        case "clone": .userNamespace
+        case "fresh-keyring": .keyring
+        case "zero-clock": .timeNamespace
+        case "host-name": .utsNamespace
+        case "loopback": .networkNamespace
+        case "drop-groups": .groups
+        case "map-ids", "become": .ids
+        case "clone-tree": .workspaceIds
+        case "make-root", "pivot-root", "seal-root", "attach-tree", "bind", "directory", "file", "symlink", "rebind":
+            .root
+        case "file-system": object == "/proc" ? .proc : .root
+        case "hide": object.hasPrefix("/proc/") ? .proc : .deny
+        case "protect": object.hasPrefix("/proc/") ? .proc : .protect
+        case "cgroup-namespace": .cgroupNamespace
+        case "keep-capabilities", "spawner-capabilities", "capabilities": .capabilities
+        case "no-new-privileges": .noNewPrivileges
+        case "landlock": .landlock
+        case "filters": .seccomp
+        case "cgroups", "enter-cgroups": cgroupGuarantee
+        case "janitor": .janitor
+        default: nil
+        }
+    }
+
+    private var cgroupGuarantee: Guarantee {
+        let file = object.split(separator: "/").last ?? ""
+        if file.hasPrefix("memory.memsw") || file.hasPrefix("memory.swap") { return .swap }
+        if file.hasPrefix("pids") { return .pids }
+        if file.hasPrefix("cpu") { return .cpuRate }
+        if file.hasPrefix("blkio") || file.hasPrefix("io") { return .io }
+        return .memory
+    }
+}
+
 extension LaunchFailure: CustomStringConvertible {
-    /// `step object: ERRNO (…); remedy`.
+    /// `step object: ERRNO (…); guarantee NAME cannot be given; remedy`.
     public var description: String {
         step + (object.isEmpty ? "" : " \(object)") + (errno.map { ": \($0)" } ?? "")
             + (remedy.isEmpty ? "" : "; \(remedy)")

@@ -107,6 +107,8 @@ struct OutputStream: ~Copyable {
     private var watched = Watched.nothing
     /// Regular files cannot be watched, and need not be: writing to them does not wait.
     private var targetIsWatchable = true
+    /// Why the target took no more; not set where its reader merely went away.
+    private(set) var failure: Errno?
     /// Bytes seen, masked or not, kept or not.
     private(set) var total: UInt64 = 0
 
@@ -206,6 +208,7 @@ struct OutputStream: ~Copyable {
             } while !pending.isEmpty && isWritable(target)
         } catch {
             if error == .again { return }
+            if error != .brokenPipe { failure = error }
             pending = []
             _ = source.take()
         }

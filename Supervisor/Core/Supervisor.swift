@@ -2,7 +2,6 @@
 internal import JailPlan
 internal import Linux
 public import Machine
-internal import Synchronization
 
 /// Starts jails. One for each process is enough; it may be used from several threads.
 public final class Supervisor: Sendable {
@@ -10,9 +9,8 @@ public final class Supervisor: Sendable {
     public let machine: Machine
     let initExecutable: Descriptor
     let null: Descriptor
-    private let janitorExecutable: String
-    /// Started with the first jail, while its jail-init is being loaded; nil before, and without cgroups.
-    private let janitor = Mutex<JanitorClient?>(nil)
+    /// Started before the first cgroup is made, so that none can outlive it unseen; nil without cgroups.
+    private let janitor: JanitorClient?
 
     /// Opens the programs that jails need and starts the janitor.
     ///
@@ -22,27 +20,22 @@ public final class Supervisor: Sendable {
         let directory = if let programs { programs } else { try Self.ownDirectory() }
         null = try step("open", "/dev/null") { () throws(Errno) in try open("/dev/null", .readWrite) }
         initExecutable = try Self.openSealed(directory + "/jail-init", privileged: machine.isPrivileged)
-        janitorExecutable = directory + "/cordon-janitor"
+        janitor = try Self.startJanitor(directory + "/cordon-janitor", needed: machine.cgroups.layout != .none)
     }
 
     /// Tells the janitor of a jail before anything runs in it.
     func chargeJanitor(_ id: String, directories: [String], initProcess: Int32) throws(LaunchFailure) {
-        let failure = janitor.withLock { (janitor) -> LaunchFailure? in
-            do throws(LaunchFailure) {
-                if janitor == nil { janitor = try JanitorClient(executable: janitorExecutable) }
-                try janitor.read { (client) throws(LaunchFailure) in
-                    try client.add(id, directories: directories, initProcess: initProcess)
-                }
-                return nil
-            } catch {
-                return error
-            }
+        try janitor.read { (client) throws(LaunchFailure) in
+            try client.add(id, directories: directories, initProcess: initProcess)
         }
-        if let failure { throw failure }
     }
 
     /// Tells the janitor that a jail was cleaned up.
-    func dischargeJanitor(_ id: String) { janitor.withLock { $0.read { $0.done(id) } } }
+    func dischargeJanitor(_ id: String) { janitor.read { $0.done(id) } }
+
+    private static func startJanitor(_ path: String, needed: Bool) throws(LaunchFailure) -> JanitorClient? {
+        needed ? try JanitorClient(executable: path) : nil
+    }
 
     private static func ownDirectory() throws(LaunchFailure) -> String {
         try step("open", "/proc/self/exe") { () throws(Errno) in

@@ -60,11 +60,13 @@ func leave(printing text: String, code: Int32, to descriptor: Int32 = 1) -> Neve
     exitNow(code)
 }
 
-/// Writes a whole text.
-func put(_ text: String, to descriptor: Int32) {
+/// Writes a whole text; false when it could not.
+@discardableResult
+func put(_ text: String, to descriptor: Int32) -> Bool {
     var rest = Array(text.utf8)[...]
     while !rest.isEmpty {
-        guard let count = try? write(descriptor, rest), count > 0 else { return }
+        guard let count = try? write(descriptor, rest), count > 0 else { return false }
         rest = rest.dropFirst(count)
     }
+    return true
 }

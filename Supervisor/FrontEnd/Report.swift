@@ -30,7 +30,6 @@ func reportObject(_ outcome: Outcome) -> String {
     json.add("pids_denied", .count(usage.pidsDenied ?? 0))
     json.add("enforced", .array(outcome.guarantees.enforced.map { .string($0.rawValue) }))
     json.add("degraded", .array(outcome.guarantees.degraded.map { .string($0.rawValue) }))
-    json.add("notes", .array(outcome.guarantees.notes.map { .string($0) }))
     // Verdicts on commands come with command rules; a run that they would deny is refused by the policy loader.
     json.add("denials", .array([]))
     if let failure = outcome.failure {

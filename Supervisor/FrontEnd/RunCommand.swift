@@ -11,7 +11,13 @@ func runCommand(_ arguments: [String]) -> Never {
     let options: RunOptions
     do throws(UsageError) { options = try RunOptions(arguments) } catch {
         if error.message.isEmpty { leave(printing: RunOptions.help, code: 0) }
-        leave(printing: "cordon: \(error)\n", code: ExitCode.cordonFailed, to: 2)
+        // Who asked for an object gets one, also for a call that could not be read to its end.
+        guard arguments.prefix(while: { $0 != "--" }).contains("--json") else {
+            leave(printing: "cordon: \(error)\n", code: ExitCode.cordonFailed, to: 2)
+        }
+        var outcome = Outcome(reason: .error, guarantees: GuaranteeNames(enforced: [], degraded: [], notes: []))
+        outcome.failure = LaunchFailure(step: "usage", object: error.message, remedy: error.remedy)
+        leave(printing: reportObject(outcome) + "\n", code: ExitCode.cordonFailed)
     }
     // The report is opened before anything runs: finding out afterwards that it cannot be written is too late.
     var report: ReportFile?
@@ -52,7 +58,8 @@ private func execute(_ options: RunOptions) throws(RunRefusal) -> Outcome {
     let prepared = try plan(policy, options, place, environment, machine)
     if options.printPlan { leave(printing: prepared.plan.description + "\n", code: 0) }
 
-    for note in prepared.guarantees.notes where note.hasPrefix("network") { put("cordon: \(note)\n", to: 2) }
+    // Said always: a network that is open, a limit that is another one than its name suggests.
+    for note in prepared.guarantees.notes { put("cordon: \(note)\n", to: 2) }
     do throws(LaunchFailure) {
         let supervisor = try Supervisor(machine: machine)
         var request = RunRequest(arguments: options.command)
@@ -139,7 +146,11 @@ private func finish(
         leave(printing: "cordon: the report could not be written\n", code: ExitCode.cordonFailed, to: 2)
     }
     if options.json {
-        put(json + "\n", to: 1)
+        guard put(json + "\n", to: 1) else {
+            leave(
+                printing: "cordon: the report could not be written to standard output\n", code: ExitCode.cordonFailed,
+                to: 2)
+        }
     } else {
         if let failure = outcome.failure, !alreadySaid { put("cordon: \(failure)\n", to: 2) }
         if let note = briefNote(outcome) { put("cordon: \(note)\n", to: 2) }

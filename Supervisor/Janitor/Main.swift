@@ -7,18 +7,13 @@
 internal import Linux
 internal import Machine
 
-/// A jail that would have to be cleaned up.
-struct Charge: ~Copyable {
-    let directories: [String]
-    let initProcess: Descriptor
-}
-
 @main
 struct Janitor {
     static func main() {
         // In a session of its own since it was started; a terminal's signals do not reach it.
         let control = Descriptor(owning: 3)
-        sweep(CgroupTree.discover(privileged: effectiveUser == 0))
+        let tree = CgroupTree.discover(privileged: effectiveUser == 0)
+        sweep(tree)
         var charges: [String: Int] = [:]
         var directories: [[String]] = []
         var inits = DescriptorList()
@@ -39,6 +34,8 @@ struct Janitor {
             if let number = try? inits.number(at: index) { _ = try? waitReadable(number, milliseconds: 2000) }
             for directory in directories[index] { removeGroup(directory) }
         }
+        // A supervisor that was killed between making groups and telling of them holds their lock no more.
+        sweep(tree)
     }
 
     /// Removes the jails whose supervisor is dead: nobody holds the lock on their first group any more.

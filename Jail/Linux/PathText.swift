@@ -1,0 +1,43 @@
+// Names are bytes to the kernel and text to plans. This maps any bytes to a text and back, without loss.
+//
+// Bytes that are not UTF-8 become characters U+10FF00 + byte, of the last private plane. So do the bytes of such
+// characters themselves where a name really has them, or two names would have one text.
+
+private let escapes: ClosedRange<UInt32> = 0x10ff00...0x10ffff
+
+/// A text for a path of any bytes.
+public func pathText(_ bytes: [UInt8]) -> String {
+    if let text = String(validating: bytes, as: UTF8.self),
+        !text.unicodeScalars.contains(where: { escapes.contains($0.value) })
+    {
+        return text
+    }
+    var text = ""
+    var rest = bytes[...]
+    while let first = rest.first {
+        let length = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4
+        if let character = String(validating: rest.prefix(length), as: UTF8.self), character.unicodeScalars.count == 1,
+            let scalar = character.unicodeScalars.first, !escapes.contains(scalar.value)
+        {
+            text.unicodeScalars.append(scalar)
+            rest = rest.dropFirst(length)
+        } else {
+            if let scalar = Unicode.Scalar(escapes.lowerBound + UInt32(first)) { text.unicodeScalars.append(scalar) }
+            rest = rest.dropFirst()
+        }
+    }
+    return text
+}
+
+/// The bytes of a path that `pathText` wrote.
+public func pathBytes(_ text: String) -> [UInt8] {
+    var bytes: [UInt8] = []
+    for scalar in text.unicodeScalars {
+        if escapes.contains(scalar.value) {
+            bytes.append(UInt8(truncatingIfNeeded: scalar.value))
+        } else {
+            bytes.append(contentsOf: UTF8.encode(scalar).map(Array.init) ?? [])
+        }
+    }
+    return bytes
+}
