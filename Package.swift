@@ -82,6 +82,9 @@ let tests: [Target] = [
         name: "probe", path: "Tests/Probe", exclude: ["README.md"], cSettings: c,
         linkerSettings: [.unsafeFlags(["-static-executable", "-Xlinker", "-s"])]),
     .executableTarget(name: "fault-fixture", path: "Tests/FaultFixture", cSettings: c),
+    .testTarget(
+        name: "DoctorTests", dependencies: ["Doctor", "PolicyModel", "fault-fixture"], path: "Tests/DoctorTests",
+        swiftSettings: strict),
     .testTarget(name: "ConformanceTests", path: "Tests/Conformance", swiftSettings: strict),
 ]
 

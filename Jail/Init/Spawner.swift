@@ -61,6 +61,9 @@ private func confine(_ start: consuming SpawnerStart) throws(StepFailure) -> [Ja
             case .enterCgroups:
                 // "0" is the writer itself; its own identity does not matter, the opener's did (cgroups(7)).
                 for group in start.groups { _ = try write(group, [UInt8(ascii: "0")]) }
+            case .dropGroups: try dropSupplementaryGroups()
+            case .become(let user, let group): try become(user: user, group: group)
+            case .undumpable: try makeUndumpable()
             case .awaitRoot:
                 var byte: [UInt8] = [0]
                 guard try start.rootReady.read(into: &byte) == 1 else { throw Errno.brokenPipe }

@@ -115,6 +115,9 @@ public struct CgroupTree: Sendable, Hashable {
             mustLeave = highest == own
         } else if !isWritable(candidate) {
             return
+        } else {
+            // Only the root of all groups lacks this file; the root that a container sees may be crowded.
+            mustLeave = own == "/" && (try? status(at: candidate + "/cgroup.events")) != nil
         }
         unified = candidate
         let available = (try? readText(candidate + "/cgroup.controllers")) ?? ""

@@ -21,8 +21,25 @@ public struct Machine: Sendable, Hashable {
     /// The caller's subordinate ids, where newuidmap(1) and newgidmap(1) can map them.
     public var subordinateIds: SubordinateIds?
 
-    /// Whether the caller is root, with the rights to map any id and to make groups and id-mapped mounts.
-    public var isPrivileged: Bool { user == 0 }
+    /// Whether this process's own user namespace has the host ids that jails take their ranges from. One that
+    /// a container or `unshare -Ur` made has few.
+    public var hasJailIds: Bool
+
+    /// Whether the caller is root, with the rights to map any id and to make id-mapped mounts.
+    public var isPrivileged: Bool { user == 0 && hasJailIds }
+
+    /// The host ids of all jails lie above those of systemd-nspawn (524288…1879048191) and end at 2^31, the last
+    /// id that programs with signed ids can handle.
+    public static let jailIds: Range<UInt32> = 0x7000_0000..<0x8000_0000
+
+    /// Whether a map of user_namespaces(7) covers the host ids of jails.
+    static func coversJailIds(_ map: String) -> Bool {
+        map.split(separator: "\n").contains { line in
+            let fields = line.split(separator: " ").compactMap { UInt64($0) }
+            return fields.count == 3 && fields[0] <= UInt64(jailIds.lowerBound)
+                && fields[0] + fields[2] >= UInt64(jailIds.upperBound)
+        }
+    }
 
     /// Looks around.
     public static func inspect() throws(Errno) -> Machine {
@@ -35,7 +52,9 @@ public struct Machine: Sendable, Hashable {
             user: user, group: group, supplementaryGroups: try Linux.supplementaryGroups(), landlockABI: abi,
             landlockObstacle: obstacle, cgroups: .discover(privileged: user == 0),
             memory: information.total, hasSwap: information.swap > 0,
-            subordinateIds: user == 0 ? nil : SubordinateIds.find(user: user, group: group))
+            subordinateIds: user == 0 ? nil : SubordinateIds.find(user: user, group: group),
+            hasJailIds: coversJailIds((try? readText("/proc/self/uid_map")) ?? "")
+                && coversJailIds((try? readText("/proc/self/gid_map")) ?? ""))
     }
 }
 

@@ -42,7 +42,8 @@ struct Assurance {
             tree.obstacle ?? "the controller is not available on this machine's cgroup \(tree.layout.rawValue)"
         let remedy =
             machine.isPrivileged
-            ? "mount and enable the controller" : "run as root, or under systemd-run --user --scope -p Delegate=yes"
+            ? "`cordon doctor` tells how to mount and enable the controller"
+            : "run as root, or under systemd-run --user --scope -p Delegate=yes"
 
         if let memory = resources.memory?.value.bytes(ofMachine: machine.memory) {
             if tree.has(.memory) {

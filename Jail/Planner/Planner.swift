@@ -70,15 +70,20 @@ private struct Planner {
         add(.stub, .clone(namespaces))
         add(.supervisor, .mapIds(map))
 
-        // PID 1: identity first, then the spawner, which enters its groups while mounts are made.
+        // PID 1: the spawner is forked first and enters its groups while mounts are made.
         add(.jailInit, .freshKeyring, .zeroClock, .hostName(policy.identity.hostname))
         if !isOpenNetwork { add(.jailInit, .loopback) }
-        if case .single(let inside, _, _) = map {
-            add(.jailInit, .become(user: inside, group: inside == 0 ? 0 : command.group))
-        } else {
-            add(.jailInit, .dropGroups, .become(user: IDs.keeper, group: IDs.keeper))
-        }
-        add(.jailInit, .undumpable, .forkSpawner, .makeRoot(bytes: 16 << 20, inodes: 16384))
+        // The spawner enters its groups with the caller's identity, which version 1 compares, and then takes
+        // the keeper's, as PID 1 does at once.
+        let identity: [Action] =
+            if case .single(let inside, _, _) = map {
+                [.become(user: inside, group: command.group), .undumpable]
+            } else {
+                [.dropGroups, .become(user: IDs.keeper, group: IDs.keeper), .undumpable]
+            }
+        add(.jailInit, .forkSpawner)
+        add(.jailInit, identity)
+        add(.jailInit, .makeRoot(bytes: 16 << 20, inodes: 16384))
 
         // The tree, from the root down.
         try addTree(map: map, toolchains: toolchains, caches: caches)
@@ -87,7 +92,9 @@ private struct Planner {
 
         // The spawner: what commands inherit. The filter comes last, since it forbids most of the above.
         if limits != nil { add(.spawner, .enterCgroups) }
-        add(.spawner, .cgroupNamespace, .awaitRoot, .noNewPrivileges)
+        add(.spawner, .cgroupNamespace)
+        add(.spawner, identity)
+        add(.spawner, .awaitRoot, .noNewPrivileges)
         // 1, not 0: a core handler at the end of a pipe is started whatever the limit, except at this very
         // value (core(5), fs/coredump.c). The filter keeps it there.
         add(.spawner, .limits([ResourceLimit(.core, 1)]))

@@ -94,7 +94,9 @@ public enum Guarantee: String, CaseIterable, Sendable, Hashable {
         case .timeNamespace: "time_namespaces(7), offsets written before the first task enters"
         case .root: "tmpfs and pivot_root(2)"
         case .proc: "a new procfs, masks by mounts; subset=pid in the preset pure"
-        case .ids: "uid_map and gid_map: 65,536 ids for each live jail, by a lock; rootless: the caller's own and subordinate ids"
+        case .ids:
+            "uid_map and gid_map: 65,536 ids for each live jail, by a lock; "
+                + "rootless: the caller's own and subordinate ids"
         case .workspaceIds: "MOUNT_ATTR_IDMAP; rootless: the caller's own id is mapped"
         case .groups: "setgroups(2); rootless: needs newgidmap(1), or a caller without groups"
         case .capabilities: "capset(2), PR_CAPBSET_DROP, PR_CAP_AMBIENT_CLEAR_ALL"

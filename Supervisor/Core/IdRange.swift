@@ -5,6 +5,7 @@
 // byte of a file; the kernel gives it back when the last holder dies, however that happens.
 internal import JailPlan
 internal import Linux
+internal import Machine
 
 /// A range of host ids, this jail's own while the value lives.
 struct IdRange: ~Copyable {
@@ -12,10 +13,8 @@ struct IdRange: ~Copyable {
     let first: UInt32
     private let lock: Descriptor
 
-    /// The ranges lie above those of systemd-nspawn (524288…1879048191) and end at 2^31, the last id that
-    /// programs with signed ids can handle.
-    private static let base: UInt32 = 0x7000_0000
-    private static let slots: UInt32 = 4096
+    private static let base = Machine.jailIds.lowerBound
+    private static let slots = UInt32(Machine.jailIds.count) / IDs.rangeSize
     private static let directory = "/run/cordon", file = "/run/cordon/ids.lock"
 
     /// Takes the first free range from an arbitrary start on, so that neighbours rarely collide.

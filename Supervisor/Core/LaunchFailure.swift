@@ -25,6 +25,8 @@ public struct LaunchFailure: Error, Sendable, Hashable {
         case ("clone", .notPermitted?), ("clone", .accessDenied?):
             "user namespaces are blocked here (a sysctl, AppArmor, or a container's seccomp filter); "
                 + "`cordon doctor` names what blocks them and how to open it"
+        case ("open", .notPermitted?):
+            "this root may not mount (CAP_SYS_ADMIN is missing): run as an ordinary user, or give the container the right"
         case ("clone", .noSpace?):
             "a limit on namespaces is reached: raise user.max_user_namespaces, or end other jails"
         case ("clone", .again?): "a limit on processes is reached: end some, or raise RLIMIT_NPROC or pids.max"

@@ -35,10 +35,13 @@ extension Examination {
     private func assess(_ guarantee: Guarantee) -> Assessment {
         switch guarantee {
         case .userNamespace: rests(guarantee, on: ["ns.user"])
-        case .mountNamespace, .pidNamespace, .networkNamespace, .ipcNamespace, .utsNamespace, .cgroupNamespace, .timeNamespace:
+        case .mountNamespace, .pidNamespace, .networkNamespace, .ipcNamespace, .utsNamespace, .cgroupNamespace,
+            .timeNamespace:
             rests(guarantee, on: ["ns.user", guarantee.rawValue])
         case .root:
-            rests(guarantee, on: ["ns.user", "ns.mount", "mount.tmpfs", "mount.open_tree", "mount.devpts", "mount.pivot_root"])
+            rests(
+                guarantee,
+                on: ["ns.user", "ns.mount", "mount.tmpfs", "mount.open_tree", "mount.devpts", "mount.pivot_root"])
         case .proc: rests(guarantee, on: ["ns.pid", "mount.proc"])
         case .ids: assessIds()
         case .workspaceIds:
@@ -46,7 +49,8 @@ extension Examination {
                 ? rests(guarantee, on: ["mount.idmapped"], by: "MOUNT_ATTR_IDMAP")
                 : rests(guarantee, on: ["ns.user"], by: "the caller's own id is the command's")
         case .groups:
-            rests(guarantee, on: ["groups"], by: isRoot ? "setgroups(2)" : check("groups")?.detail ?? guarantee.mechanism)
+            rests(
+                guarantee, on: ["groups"], by: isRoot ? "setgroups(2)" : check("groups")?.detail ?? guarantee.mechanism)
         case .capabilities: rests(guarantee, on: ["ns.user"])
         case .noNewPrivileges: rests(guarantee, on: ["no_new_privs"])
         case .seccomp: rests(guarantee, on: ["seccomp"])
@@ -54,7 +58,9 @@ extension Examination {
         case .landlockScope:
             machine.landlockABI >= 6
                 ? rests(guarantee, on: ["landlock"], by: "landlock(7), scopes of ABI \(machine.landlockABI)")
-                : rests(guarantee, on: ["ns.pid", "ns.net"], by: "the pid and network namespaces; Landlock here has no scopes")
+                : rests(
+                    guarantee, on: ["ns.pid", "ns.net"],
+                    by: "the pid and network namespaces; Landlock here has no scopes")
         case .keyring: rests(guarantee, on: ["keyring"])
         case .deny, .protect, .sockets: rests(guarantee, on: ["ns.mount", "mount.open_tree"])
         case .denyCreate:
@@ -83,7 +89,8 @@ extension Examination {
             return Assessment(guarantee: guarantee, given: .yes, mechanism: mechanism ?? guarantee.mechanism)
         }
         return Assessment(
-            guarantee: guarantee, given: .no, mechanism: guarantee.mechanism, reason: reason(culprit), remedy: culprit.remedy)
+            guarantee: guarantee, given: .no, mechanism: guarantee.mechanism, reason: reason(culprit),
+            remedy: culprit.remedy)
     }
 
     private func reason(_ check: Check) -> String {
@@ -92,18 +99,10 @@ extension Examination {
 
     private func assessIds() -> Assessment {
         if isRoot { return rests(.ids, on: ["ids.range"], by: "65,536 ids of its own for each live jail") }
-        var result = rests(.ids, on: ["ids.single"])
-        guard result.given == .yes else { return result }
-        result.given = .degraded
-        if check("ids.subordinate")?.state == .works {
-            result.mechanism = "subordinate ids through newuidmap(1)"
-            result.reason = "the jails of one user share them: no other user's, but not each jail's own"
-        } else {
-            result.mechanism = "one id, the caller's"
-            result.reason = "what escapes from the jail has the caller's id"
-        }
-        result.remedy = "run as root for ids that no other live jail has"
-        return result
+        let hasMore = check("ids.subordinate")?.state == .works
+        return rests(
+            .ids, on: ["ids.single"],
+            by: hasMore ? "the caller's own id and its subordinate ones, through newuidmap(1)" : "one id, the caller's")
     }
 
     private func assessController(_ guarantee: Guarantee) -> Assessment {

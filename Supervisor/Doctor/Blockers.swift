@@ -35,7 +35,9 @@ extension Circumstances {
         if let blocker = sysctlAgainstUserNamespaces { return blocker }
         if isChrooted {
             return Blocker(
-                name: "chroot", remedy: "the kernel refuses user namespaces in a chroot(2): use pivot_root, a container, or unshare --root")
+                name: "chroot",
+                remedy:
+                    "the kernel refuses user namespaces in a chroot(2): use pivot_root, a container, or unshare --root")
         }
         if seccompMode == 2, isFiltered { return blockerBySeccomp() }
         if sysctl("kernel.apparmor_restrict_unprivileged_userns") == 1, machine.user != 0 {
@@ -59,7 +61,9 @@ extension Circumstances {
         if obstacle.errno == .notPermitted, obstacle.step.hasSuffix("(user)") {
             return Blocker(
                 name: "a chroot(2), or a security module",
-                remedy: "leave the chroot (its kind of root rules out user namespaces; pivot_root's does not), or see dmesg")
+                remedy:
+                    "leave the chroot (its kind of root rules out user namespaces; pivot_root's does not), or see dmesg"
+            )
         }
         return Blocker(
             name: obstacle.errno?.name ?? "the kernel",

@@ -67,7 +67,9 @@ private func checkLandlock(_ here: Circumstances) -> [Check] {
                 try ruleset.allow(.read, beneath: processes.raw)
                 try ruleset.restrictSelf()
             }
-            guard (try? open("/proc", [.readOnly, .directory])) != nil else { throw Obstacle("what was allowed is refused") }
+            guard (try? open("/proc", [.readOnly, .directory])) != nil else {
+                throw Obstacle("what was allowed is refused")
+            }
             do throws(Errno) { _ = try open("/", [.readOnly, .directory]) } catch {
                 guard error == .accessDenied else { throw Obstacle("open /", error) }
                 return "ABI \(abi)"
@@ -86,7 +88,8 @@ private func checkLandlock(_ here: Circumstances) -> [Check] {
                 ? .works("landlock." + name, in: group, what, needed: false)
                 : .fails(
                     "landlock." + name, in: group, "\(what): needs ABI \(needed), this is \(abi)",
-                    Blocker(name: "Landlock ABI \(abi)", remedy: "boot Linux \(release) or later", isMissing: true), needed: false))
+                    Blocker(name: "Landlock ABI \(abi)", remedy: "boot Linux \(release) or later", isMissing: true),
+                    needed: false))
     }
     return checks
 }
@@ -98,9 +101,12 @@ extension Circumstances {
         let boot = "boot with lsm=landlock,\(list)"
         if error == .notSupported { return Blocker(name: "lsm= without landlock", remedy: boot, isMissing: true) }
         if let modules = securityModules, modules.contains("landlock") { return blockerBySeccomp() }
-        if seccompMode == 2 { return blockerBySeccomp(orElse: "a kernel without Landlock", isMissing: error == .noSystemCall) }
+        if seccompMode == 2 {
+            return blockerBySeccomp(orElse: "a kernel without Landlock", isMissing: error == .noSystemCall)
+        }
         return Blocker(
-            name: "a kernel without Landlock", remedy: "boot Linux 5.13 or later with CONFIG_SECURITY_LANDLOCK", isMissing: true)
+            name: "a kernel without Landlock", remedy: "boot Linux 5.13 or later with CONFIG_SECURITY_LANDLOCK",
+            isMissing: true)
     }
 }
 

@@ -59,11 +59,15 @@ private func checkDelegation(_ here: Circumstances, _ trial: Result<String, Obst
     let tree = here.machine.cgroups
     switch trial {
     case .success?:
-        return .works(name, in: group, "groups can be made in \(tree.unified ?? "")" + (tree.mustLeave ? ", by leaving it first" : ""))
+        return .works(
+            name, in: group,
+            "groups can be made in \(tree.unified ?? "")" + (tree.mustLeave ? ", by leaving it first" : ""))
     case .failure(let obstacle)?:
         return .fails(name, in: group, obstacle.text, blockerOfMaking(here, obstacle))
     case nil:
-        if let base = tree.hierarchies.values.min() { return .works(name, in: group, "groups can be made in \(base) (v1)") }
+        if let base = tree.hierarchies.values.min() {
+            return .works(name, in: group, "groups can be made in \(base) (v1)")
+        }
         return .fails(name, in: group, tree.obstacle ?? "no group may be made", here.blockerOfDelegation)
     }
 }
@@ -74,7 +78,9 @@ private func blockerOfMaking(_ here: Circumstances, _ obstacle: Obstacle) -> Blo
         let base = here.machine.cgroups.unified ?? "/sys/fs/cgroup"
         return Blocker(
             name: "processes in \(base), which therefore cannot divide its resources",
-            remedy: "mkdir \(base)/init && for p in $(cat \(base)/cgroup.procs); do echo $p > \(base)/init/cgroup.procs; done")
+            remedy:
+                "mkdir \(base)/init && for p in $(cat \(base)/cgroup.procs); do echo $p > \(base)/init/cgroup.procs; done"
+        )
     case .noSpace?, .again?:
         return Blocker(
             name: "a limit on cgroups", remedy: "raise cgroup.max.descendants and cgroup.max.depth above this group")
@@ -89,16 +95,21 @@ extension Circumstances {
         if places.isEmpty {
             return Blocker(
                 name: "no cgroup file system",
-                remedy: container == nil ? "mount -t cgroup2 cgroup2 /sys/fs/cgroup" : "docker run -v /sys/fs/cgroup:/sys/fs/cgroup --cgroupns host …",
+                remedy: container == nil
+                    ? "mount -t cgroup2 cgroup2 /sys/fs/cgroup"
+                    : "docker run -v /sys/fs/cgroup:/sys/fs/cgroup --cgroupns host …",
                 isMissing: true)
         }
         if places.allSatisfy(\.isReadOnly) {
             return Blocker(
                 name: "cgroups are mounted read-only",
                 remedy: container == nil
-                    ? "mount -o remount,rw \(places[0].point)" : "docker run --cgroupns host -v /sys/fs/cgroup:/sys/fs/cgroup:rw …")
+                    ? "mount -o remount,rw \(places[0].point)"
+                    : "docker run --cgroupns host -v /sys/fs/cgroup:/sys/fs/cgroup:rw …")
         }
-        if machine.isPrivileged { return Blocker(name: "the permissions of \(places[0].point)", remedy: "run as the real root") }
+        if machine.isPrivileged {
+            return Blocker(name: "the permissions of \(places[0].point)", remedy: "run as the real root")
+        }
         return Blocker(name: "no cgroup is delegated to this user", remedy: delegationRemedy)
     }
 
@@ -119,16 +130,20 @@ extension Circumstances {
     fileprivate func blockerOfController(_ kind: CgroupController) -> Blocker {
         if let mount = mounts.versionOne(kind.rawValue) {
             return mount.isReadOnly
-                ? Blocker(name: "\(mount.point) is mounted read-only", remedy: blockerOfDelegation.remedy) : blockerOfDelegation
+                ? Blocker(name: "\(mount.point) is mounted read-only", remedy: blockerOfDelegation.remedy)
+                : blockerOfDelegation
         }
         guard let two = mounts.versionTwo else {
-            return Blocker(name: "no cgroup file system with it", remedy: "mount -t cgroup2 cgroup2 /sys/fs/cgroup", isMissing: true)
+            return Blocker(
+                name: "no cgroup file system with it", remedy: "mount -t cgroup2 cgroup2 /sys/fs/cgroup",
+                isMissing: true)
         }
         let inRoot = (try? readText(two.point + "/cgroup.controllers"))?.split(separator: " ") ?? []
         guard inRoot.contains(Substring(kind.unifiedName)) else {
             return Blocker(
                 name: "the kernel, or its command line, has no \(kind.unifiedName) controller",
-                remedy: kind == .memory ? "boot with cgroup_enable=memory" : "boot a kernel with that controller", isMissing: true)
+                remedy: kind == .memory ? "boot with cgroup_enable=memory" : "boot a kernel with that controller",
+                isMissing: true)
         }
         guard let base = machine.cgroups.unified else { return blockerOfDelegation }
         let parent = base.lastIndex(of: "/").map { String(base[..<$0]) } ?? base
@@ -163,7 +178,8 @@ private func check(_ controller: Controller, _ here: Circumstances, _ trial: Res
     } catch {
         return .fails(name, in: group, error.text, blockerOfMaking(here, error), needed: isNeeded)
     }
-    return .fails(name, in: group, "this caller can make no group with it", here.blockerOfController(kind), needed: isNeeded)
+    return .fails(
+        name, in: group, "this caller can make no group with it", here.blockerOfController(kind), needed: isNeeded)
 }
 
 private func tryVersionOne(_ controller: Controller, _ base: String) throws(Obstacle) -> String {
@@ -222,11 +238,16 @@ private func checkKill(_ here: Circumstances, _ trial: Result<String, Obstacle>?
         try doing("mkdir \(victims)") { () throws(Errno) in try makeDirectory(victims) }
         defer { removeGroup(victims) }
         let victim = try doing("clone") { () throws(Errno) in try NamespaceHolder([]) }
-        try doing("write cgroup.procs") { () throws(Errno) in try writeText("\(victim.pid)", to: victims + "/cgroup.procs") }
+        try doing("write cgroup.procs") { () throws(Errno) in
+            try writeText("\(victim.pid)", to: victims + "/cgroup.procs")
+        }
         try doing("write cgroup.kill") { () throws(Errno) in try writeText("1", to: victims + "/cgroup.kill") }
         for _ in 0..<200 {
-            let isEmpty = (try? readText(victims + "/cgroup.events"))?.split(separator: "\n").contains("populated 0") ?? false
-            if isEmpty { return .works(name, in: group, "v2, all processes of a group die by one write", needed: false) }
+            let isEmpty =
+                (try? readText(victims + "/cgroup.events"))?.split(separator: "\n").contains("populated 0") ?? false
+            if isEmpty {
+                return .works(name, in: group, "v2, all processes of a group die by one write", needed: false)
+            }
             pause(microseconds: 500)
         }
         throw Obstacle("the group did not die within 100 ms")
@@ -252,7 +273,8 @@ private func checkBirth(_ here: Circumstances, _ trial: Result<String, Obstacle>
         _ = try execute(program, ["born"], cgroup: file.raw)
         return .works(name, in: group, "v2, CLONE_INTO_CGROUP", needed: false)
     } catch {
-        return .fails(name, in: group, error.text, here.blockerOfCall("CLONE_INTO_CGROUP", since: "5.7", error), needed: false)
+        return .fails(
+            name, in: group, error.text, here.blockerOfCall("CLONE_INTO_CGROUP", since: "5.7", error), needed: false)
     }
 }
 
@@ -260,7 +282,8 @@ private func needsVersionTwo(_ name: String, _ here: Circumstances) -> Check {
     let blocker =
         here.mounts.versionTwo == nil
         ? Blocker(
-            name: "no cgroup v2", remedy: "mkdir -p /sys/fs/cgroup/unified && mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified",
+            name: "no cgroup v2",
+            remedy: "mkdir -p /sys/fs/cgroup/unified && mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified",
             isMissing: true)
         : here.blockerOfDelegation
     return .fails(name, in: group, "only groups of version 2 have it", blocker, needed: false)
@@ -288,7 +311,8 @@ private struct UnifiedTrial {
     private mutating func make(_ tree: CgroupTree) throws(Obstacle) -> String {
         let file = base + "/cgroup.subtree_control"
         let there = try doing("read \(file)") { () throws(Errno) in try readText(file) }
-        let wanted = Set(tree.unifiedControllers.map(\.unifiedName)).subtracting(there.split(separator: " ").map(String.init))
+        let wanted = Set(tree.unifiedControllers.map(\.unifiedName)).subtracting(
+            there.split(separator: " ").map(String.init))
         if !wanted.isEmpty {
             if tree.mustLeave { try leave() }
             try doing("write \(file)") { () throws(Errno) in
@@ -320,7 +344,8 @@ private struct UnifiedTrial {
         // Where jails are at home the controllers stay on: one might be starting at this moment.
         let isInUse = (try? status(at: base + "/cordon")) != nil
         if !enabled.isEmpty, !isInUse {
-            try? writeText(enabled.sorted().map { "-" + $0 }.joined(separator: " "), to: base + "/cgroup.subtree_control")
+            try? writeText(
+                enabled.sorted().map { "-" + $0 }.joined(separator: " "), to: base + "/cgroup.subtree_control")
         }
         if hasLeft {
             try? writeText("\(processID)", to: base + "/cgroup.procs")

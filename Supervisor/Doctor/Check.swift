@@ -32,7 +32,9 @@ public struct Check: Sendable, Hashable {
         Check(name: name, group: group, state: .works, detail: detail, isNeeded: needed)
     }
 
-    static func fails(_ name: String, in group: String, _ detail: String, _ blocker: Blocker, needed: Bool = true) -> Check {
+    static func fails(_ name: String, in group: String, _ detail: String, _ blocker: Blocker, needed: Bool = true)
+        -> Check
+    {
         Check(
             name: name, group: group, state: blocker.isMissing ? .missing : .blocked, detail: detail,
             blockedBy: blocker.name, remedy: blocker.remedy, isNeeded: needed)

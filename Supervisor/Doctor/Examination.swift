@@ -35,6 +35,7 @@ extension Check {
     /// The last trial: a jail.
     public static func jail(state: State, detail: String, blockedBy: String?, remedy: String?) -> Check {
         Check(
-            name: "jail", group: "jail", state: state, detail: detail, blockedBy: blockedBy, remedy: remedy, isNeeded: true)
+            name: "jail", group: "jail", state: state, detail: detail, blockedBy: blockedBy, remedy: remedy,
+            isNeeded: true)
     }
 }

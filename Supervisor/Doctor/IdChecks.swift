@@ -96,7 +96,9 @@ private func checkHelper(_ name: String, _ here: Circumstances) -> Check {
             name, in: group, "\(path) cannot gain its rights",
             Blocker(
                 name: "no_new_privs",
-                remedy: "start Cordon without it (systemd: NoNewPrivileges=no; docker: no --security-opt no-new-privileges)"),
+                remedy:
+                    "start Cordon without it (systemd: NoNewPrivileges=no; docker: no --security-opt no-new-privileges)"
+            ),
             needed: false)
     }
     return .works(name, in: group, "\(path), \(power)\(suffix)", needed: false)
@@ -119,7 +121,8 @@ private func checkSubordinates(_ name: String, _ here: Circumstances) -> Check {
             needed: false)
     }
     let ends = lines.compactMap { line -> UInt64? in
-        guard line.count == 3, let first = UInt64(line[1]), let count = UInt64(line[2]), first < 1 << 32, count < 1 << 32
+        guard line.count == 3, let first = UInt64(line[1]), let count = UInt64(line[2]), first < 1 << 32,
+            count < 1 << 32
         else { return nil }
         return first + count
     }
@@ -143,7 +146,8 @@ private func checkMapping(_ here: Circumstances) -> Check {
     let outcome = attempt { () throws(Obstacle) in
         let holder = try doing("clone(user)") { () throws(Errno) in try NamespaceHolder(.user) }
         let commands = [
-            (own.groupHelper, here.machine.group, own.groups, "gid_map"), (own.userHelper, here.machine.user, own.users, "uid_map"),
+            (own.groupHelper, here.machine.group, own.groups, "gid_map"),
+            (own.userHelper, here.machine.user, own.users, "uid_map"),
         ]
         for (program, caller, range, file) in commands {
             let status = try runProgram(

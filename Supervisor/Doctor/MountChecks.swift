@@ -7,7 +7,9 @@ func checkMounts(_ here: Circumstances) -> [Check] {
     var checks = [
         check("mount.tmpfs", here) { () throws(Obstacle) in
             let place = try enterWithTmpfs()
-            try doing("write a file") { () throws(Errno) in _ = try open(place + "/file", [.writeOnly, .create], mode: 0o600) }
+            try doing("write a file") { () throws(Errno) in
+                _ = try open(place + "/file", [.writeOnly, .create], mode: 0o600)
+            }
             return "limited in bytes and inodes"
         },
         check("mount.open_tree", here, tryTree),
@@ -38,13 +40,15 @@ private func blocker(of name: String, _ here: Circumstances, _ obstacle: Obstacl
     let type = name.split(separator: ".").dropFirst().first.map(String.init) ?? name
     if obstacle.errno == .noDevice {
         return Blocker(
-            name: "a kernel without \(type)", remedy: type == "overlay" ? "modprobe overlay" : "boot a kernel that has it",
+            name: "a kernel without \(type)",
+            remedy: type == "overlay" ? "modprobe overlay" : "boot a kernel that has it",
             isMissing: true)
     }
     // Overlays keep what they know in user xattrs, which tmpfs has since Linux 6.6.
     if type == "overlay", obstacle.errno == .inputOutput || obstacle.errno == .notSupported {
         return Blocker(
-            name: "tmpfs without user xattrs", remedy: "boot Linux 6.6 or later, or keep upper layers on ext4, xfs or btrfs",
+            name: "tmpfs without user xattrs",
+            remedy: "boot Linux 6.6 or later, or keep upper layers on ext4, xfs or btrfs",
             isMissing: true)
     }
     // The kernel gives a new /proc only to who can already see all of one.
@@ -149,7 +153,8 @@ private func tryOverlay() throws(Obstacle) -> String {
                 ("userxattr", ""),
             ], attributes: [.noSetUid, .noDevices])
     }
-    try doing("attach overlay") { () throws(Errno) in try attach(tree.raw, to: place + "/merged", in: currentDirectory) }
+    try doing("attach overlay") { () throws(Errno) in try attach(tree.raw, to: place + "/merged", in: currentDirectory)
+    }
     let merged = place + "/merged/"
     try doing("copy up") { () throws(Errno) in try writeFile(merged + "kept", "upper") }
     try doing("whiteout of a file") { () throws(Errno) in try unlink(merged + "gone/file") }

@@ -33,8 +33,10 @@ struct MountTable: Sendable {
     /// reveal nothing.
     var masksOfProc: [String] {
         var seen: Set<String> = []
-        return entries.filter { $0.point.hasPrefix("/proc/") && $0.point != "/proc/sys/fs/binfmt_misc" && $0.type != "nfsd" }
-            .map(\.point).filter { seen.insert($0).inserted }
+        return entries.filter {
+            $0.point.hasPrefix("/proc/") && $0.point != "/proc/sys/fs/binfmt_misc" && $0.type != "nfsd"
+        }
+        .map(\.point).filter { seen.insert($0).inserted }
     }
 
     /// Where a controller of version 1 is mounted.

@@ -18,7 +18,8 @@ func execute(_ file: borrowing Descriptor, _ arguments: [String], cgroup: Int32?
     return status.flatMap { ExitStatus(waitStatus: $0) }
 }
 
-private func start(_ file: borrowing Descriptor, _ arguments: [String], cgroup: Int32?) throws(Obstacle) -> ChildProcess {
+private func start(_ file: borrowing Descriptor, _ arguments: [String], cgroup: Int32?) throws(Obstacle) -> ChildProcess
+{
     let null = try doing("open /dev/null") { () throws(Errno) in try open("/dev/null", .readWrite) }
     do throws(SpawnFailure) {
         return try cloneAndExecute(
@@ -33,7 +34,7 @@ private func start(_ file: borrowing Descriptor, _ arguments: [String], cgroup: 
 /// instructions: `mov edi, 42; mov eax, SYS_exit; syscall`. See elf(5).
 let smallestProgram: [UInt8] =
     [0x7f, 0x45, 0x4c, 0x46, 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]  // \x7fELF, 64 bits, little-endian
-    + [2, 0, 62, 0, 1, 0, 0, 0] + little(0x40_0078) + little(64) + little(0)  // executable, x86-64, entry, headers at 64
+    + [2, 0, 62, 0, 1, 0, 0, 0] + little(0x40_0078) + little(64) + little(0)  // executable, entry, headers at 64
     + [0, 0, 0, 0, 64, 0, 56, 0, 1, 0, 0, 0, 0, 0, 0, 0]  // one program header of 56 bytes
     + [1, 0, 0, 0, 5, 0, 0, 0] + little(0) + little(0x40_0000) + little(0x40_0000)  // PT_LOAD, readable and executable
     + little(132) + little(132) + little(4096) + [0xbf, 42, 0, 0, 0, 0xb8, 60, 0, 0, 0, 0x0f, 0x05]
@@ -53,7 +54,8 @@ func checkPrograms() -> [Check] {
             return .fails(
                 name, in: group, "\(path) is not there",
                 Blocker(
-                    name: "an incomplete installation", remedy: "install all of Cordon's programs into one directory (make build)",
+                    name: "an incomplete installation",
+                    remedy: "install all of Cordon's programs into one directory (make build)",
                     isMissing: true))
         }
         guard mayExecute(path) else {

@@ -12,8 +12,11 @@ func completionCommand(_ arguments: [String]) -> Never {
     case ("--help"?, 1), ("-h"?, 1): leave(printing: help, code: 0)
     default:
         let guess = arguments.first.flatMap { nearest($0, shells) }
-        let remedy = guess.map { "did you mean cordon completion \($0)?" } ?? "write cordon completion bash, zsh or fish"
-        leave(printing: "cordon: \(UsageError("completion takes the name of a shell", remedy: remedy))\n", code: ExitCode.cordonFailed, to: 2)
+        let remedy =
+            guess.map { "did you mean cordon completion \($0)?" } ?? "write cordon completion bash, zsh or fish"
+        leave(
+            printing: "cordon: \(UsageError("completion takes the name of a shell", remedy: remedy))\n",
+            code: ExitCode.cordonFailed, to: 2)
     }
 }
 
@@ -213,7 +216,8 @@ private var fishCompletion: String {
                 }
             let short = option.short.map { " -s " + $0.dropFirst() } ?? ""
             let says = option.says.replacing("'", with: "\\'")
-            return "complete -c cordon -n '__cordon_options \(command)'\(short) -l \(option.name.dropFirst(2))\(value) -d '\(says)'\n"
+            return
+                "complete -c cordon -n '__cordon_options \(command)'\(short) -l \(option.name.dropFirst(2))\(value) -d '\(says)'\n"
         }.joined()
     }
     let takers = names(runOptions) { $0.value != .none }.joined(separator: " ")

@@ -129,7 +129,9 @@ struct DoctorText {
                 case .no: .red
                 case .degraded: .yellow
                 }
-            text += "  " + fill(assessment.guarantee.rawValue, width) + "  " + paint(fill(assessment.given.rawValue, 8), color)
+            text +=
+                "  " + fill(assessment.guarantee.rawValue, width) + "  "
+                + paint(fill(assessment.given.rawValue, 8), color)
             text += "  " + assessment.guarantee.promise + "\n"
             text += indent + paint("by        ", .dim) + printable(assessment.mechanism) + "\n"
             if let reason = assessment.reason { text += indent + paint("because   ", .dim) + printable(reason) + "\n" }
@@ -155,7 +157,8 @@ struct DoctorText {
         let verdict =
             isFit
             ? paint("A jail with preset:agent runs here.", .green)
-            : paint("A jail with preset:agent cannot run here", .red) + ": " + printable(examination.check("jail")?.detail ?? "")
+            : paint("A jail with preset:agent cannot run here", .red) + ": "
+                + printable(examination.check("jail")?.detail ?? "")
         return "\n" + parts.joined(separator: ", ") + ". " + verdict + "\n"
     }
 
