@@ -28,9 +28,7 @@ extension Conformance {
             run.outermost = [programs + "/fault-fixture", "intercept", log] + rules + ["--"]
             let result = try run.run(within: seconds, sourceLocation: sourceLocation)
             let lines = (readFile(log) ?? "").split(separator: "\n").map(String.init)
-            let ours = lines.filter {
-                ["cordon", "jail-init"].contains($0.prefix { $0 != "." && $0 != ":" }) || $0.hasPrefix("cordon-janitor")
-            }
+            let ours = lines.filter { $0.hasPrefix("cordon") || $0.hasPrefix("jail-init") }
             return Intercepted(
                 result: result, calls: ours.filter { !$0.hasSuffix(" FAILED") },
                 failed: lines.filter { $0.hasSuffix(" FAILED") })

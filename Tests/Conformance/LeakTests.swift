@@ -120,7 +120,16 @@ extension Conformance {
         @Test(arguments: Mode.allCases) func cores(_ mode: Mode) throws {
             let before = readFile("/proc/sys/kernel/core_pattern")
             let run = try CordonRun.probe(mode, ["core"])
-            try run.probed().expectSafe()
+            // A wish for another limit is granted in words only.
+            try run.probed().expectSafe(pretended: "limit-lifted")
+            let script = """
+                import resource as r
+                for wish in [(-1, -1), (0, 0), (1, 1), (0, 1)]:
+                    r.setrlimit(r.RLIMIT_CORE, wish); r.prlimit(0, r.RLIMIT_CORE, wish)
+                    print(*r.getrlimit(r.RLIMIT_CORE))
+                """
+            let limits = try CordonRun(mode, ["/usr/bin/python3", "-c", script]).run()
+            #expect(limits.output == String(repeating: "1 1\n", count: 4), limits.summary)
             #expect(readFile("/proc/sys/kernel/core_pattern") == before)
             let crash = try CordonRun.probe(mode, ["segv"])
             let result = try crash.run()

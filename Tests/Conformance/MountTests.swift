@@ -87,6 +87,21 @@ extension Conformance {
             }
         }
 
+        /// Row 9. What is denied by the name of a directory is not moved out of reach of its pattern for the next run.
+        @Test(arguments: [
+            ".kube/config", "a/.docker/config.json", ".aws/credentials", "b/.config/gcloud/key", ".ssh/other",
+        ])
+        func deniedInTheNextRun(_ name: String) throws {
+            let first = try CordonRun(
+                shell: "for d in .kube a/.docker .aws b/.config b/.config/gcloud .ssh a b; do mv $d moved; done; true")
+            try first.file(name, "hunter2")
+            _ = try first.run()
+            var second = first
+            second.command = ["/bin/sh", "-c", "grep -r hunter2 . ; find ."]
+            let result = try second.run()
+            #expect(!result.output.contains("hunter2"), "\(result.output)")
+        }
+
         /// Row 9. Protected files can be read, and not written by any name.
         @Test(arguments: Mode.allCases) func protectedFiles(_ mode: Mode) throws {
             let run = try CordonRun(

@@ -201,7 +201,7 @@ extension Conformance {
         @Test(arguments: Mode.allCases) func limitsHold(_ mode: Mode) throws {
             let run = try CordonRun.probe(
                 mode, ["sched"], policy: "[resources]\nopen_files = 100\nfile_size = \"1M\"\n")
-            try run.probed().expectSafe()
+            try run.probed().expectSafe(pretended: "raise-hard-limit-4")
             let files = try CordonRun.probe(mode, ["open-files"], policy: "[resources]\nopen_files = 100\n").probed()
             files.expectSafe()
             #expect(files.lines.contains { $0.outcome == .refused("EMFILE") })

@@ -64,7 +64,8 @@ struct HostSnapshot {
     /// Cordon's processes without a living supervisor above them.
     static func helpers() -> Set<String> {
         var found: Set<String> = []
-        for process in processes() where ["cordon", "jail-init", "cordon-janitor"].contains(process.name) {
+        for process in processes()
+        where ["cordon", "jail-init", "cordon-janitor", "cordon-spawner"].contains(process.name) {
             if process.state == "Z" { continue }
             var parent = process.parent, belongs = false
             while parent > 1, let above = Self.process(parent) {
