@@ -13,7 +13,7 @@ struct JailInit {
         // Executed by descriptor, it would be called by the descriptor's number in ps.
         nameProcess("jail-init")
         let control = Descriptor(owning: 3)
-        do {
+        do throws(Errno) {
             // Children are reaped by reading, so the signal is blocked before there are any.
             let signals = try SignalSource([Signal.child])
             let setUp = try SetUp(receivedOn: control.raw)
@@ -26,7 +26,8 @@ struct JailInit {
                 exitNow(1)
             }
         } catch {
-            // The socket is gone, and with it the supervisor: there is nobody left to tell.
+            // Where the socket is gone, and with it the supervisor, there is nobody left to tell.
+            try? send(JailReport.failed(index: -1, object: "start", errno: error).encoded, on: control.raw)
             exitNow(1)
         }
         exitNow(0)

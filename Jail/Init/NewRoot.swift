@@ -51,6 +51,11 @@ struct NewRoot: Sendable {
             let tree = try copy(of: source)
             try setMountAttributes(of: tree.raw, set: attributes, recursive: true)
             try attachTree(tree.raw, to: path)
+        case .pin(let path):
+            if let place = try findIfThere(path, optional: true) {
+                let tree = try cloneTree("", at: place.raw, recursive: true)
+                try attach(tree.raw, to: "", in: place.raw)
+            }
         case .hide(let path, let optional): try hide(path, optional: optional)
         case .protect(let path, let optional): try protect(path, optional: optional)
         case .sealRoot: try setMountAttributes(of: root, set: .readOnly, recursive: false)

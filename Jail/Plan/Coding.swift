@@ -34,7 +34,7 @@ extension Action {
         case freshKeyring, zeroClock, hostName, loopback, dropGroups, become, undumpable, forkSpawner, makeRoot,
             directory,
             symlink, file
-        case attachTree, bind, fileSystem, rebind, hide, protect, sealRoot, pivotRoot, keepCapabilities
+        case attachTree, bind, fileSystem, rebind, pin, hide, protect, sealRoot, pivotRoot, keepCapabilities
         case enterCgroups, awaitRoot, cgroupNamespace, spawnerCapabilities, noNewPrivileges, landlock, filters,
             identity, limits
     }
@@ -97,6 +97,9 @@ extension Action {
             writer.write(source)
             writer.write(path)
             writer.write(attributes.rawValue)
+        case .pin(let path):
+            code(.pin)
+            writer.write(path)
         case .hide(let path, let optional):
             code(.hide)
             writer.write(path)
@@ -180,6 +183,7 @@ extension Action {
             self = .rebind(
                 source: try reader.text(), path: try reader.text(),
                 attributes: MountAttributes(rawValue: try reader.number()))
+        case .pin: self = .pin(path: try reader.text())
         case .hide: self = .hide(path: try reader.text(), optional: try reader.flag())
         case .protect: self = .protect(path: try reader.text(), optional: try reader.flag())
         case .sealRoot: self = .sealRoot

@@ -152,6 +152,8 @@ public enum Action: Sendable, Hashable {
     case fileSystem(type: String, path: String, parameters: [Parameter], attributes: MountAttributes)
     /// Show a directory or file of the new root in a second place, or in its own with other attributes.
     case rebind(source: String, path: String, attributes: MountAttributes)
+    /// A directory becomes a mount point of its own, which cannot be renamed or removed.
+    case pin(path: String)
     /// Nobody can open this path; a missing one is no error where `optional`.
     case hide(path: String, optional: Bool)
     /// Nobody can change what is beneath this path; a missing one is no error where `optional`.

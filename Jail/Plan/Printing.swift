@@ -21,7 +21,7 @@ extension Action: CustomStringConvertible {
         switch self {
         case .cloneTree(_, let source, _, _): source
         case .directory(let path, _, _), .symlink(let path, _), .file(let path, _, _), .attachTree(_, let path),
-            .bind(_, let path, _), .fileSystem(_, let path, _, _), .rebind(_, let path, _), .hide(let path, _),
+            .bind(_, let path, _), .fileSystem(_, let path, _, _), .rebind(_, let path, _), .pin(let path), .hide(let path, _),
             .protect(let path, _):
             path
         case .hostName(let name): name
@@ -59,6 +59,7 @@ extension Action: CustomStringConvertible {
             "file-system \(type) \(path) \(attributes.names)"
                 + parameters.map { $0.value.isEmpty ? " \($0.key)" : " \($0.key)=\($0.value)" }.joined()
         case .rebind(let source, let path, let attributes): "rebind \(source) \(path) \(attributes.names)"
+        case .pin(let path): "pin \(path)"
         case .hide(let path, let optional): "hide \(path)" + (optional ? " if there" : "")
         case .protect(let path, let optional): "protect \(path)" + (optional ? " if there" : "")
         case .sealRoot: "seal-root"

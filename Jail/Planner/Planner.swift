@@ -32,6 +32,9 @@ private struct Planner {
         assurance = Assurance(allowed: Set(policy.allowDegraded.keys))
     }
 
+    /// Tool chains and caches: `(directory of the host, where it appears)`.
+    var otherTrees: [(source: String, path: String)] = []
+
     struct Grant {
         var path: String
         var writable: Bool
@@ -210,6 +213,8 @@ private struct Planner {
             Surroundings.privateDirectories(
                 bytes: disk, inodes: policy.resources.inodes?.value ?? max(4096, disk / 8192),
                 owner: keeperOwns ? 0 : command.user, noExec: restrictsExecution))
+        if policy.fileSystem.toolchains.value != .auto { otherTrees = toolchains.roots.map { ($0, $0) } }
+        otherTrees += caches.mounts.map { ($0.source, $0.path) }
         for root in toolchains.roots { try addHostTree(root, at: root, writable: false, owned: false) }
         for grant in grants { try addHostTree(grant.path, at: grant.path, writable: grant.writable, owned: true) }
         for cache in caches.mounts { try addHostTree(cache.source, at: cache.path, writable: true, owned: true) }
@@ -278,26 +283,41 @@ private struct Planner {
         let rules = policy.fileSystem
         let deny = rules.deny.map(\.value), protect = rules.protect.map(\.value)
         // Literal paths need no walk.
+        var pins: [String] = [], masks: [Action] = []
         for pattern in deny {
-            if let path = literalPath(pattern) { add(.jailInit, .hide(path: path, optional: true)) }
+            guard let path = literalPath(pattern) else { continue }
+            pins += ancestors(of: path)
+            masks.append(.hide(path: path, optional: true))
         }
         let walk = TreeWalk(
             deny: deny.filter { literalPath($0) == nil && $0.anchor == .workspace },
             protect: protect.filter { literalPath($0) == nil && $0.anchor == .workspace })
+        // Named tool chains and caches are searched for sockets alone. Those that `auto` finds are not: a quarter
+        // of a million files, as rustup and pyenv have, take longer than a run. SECURITY.md says so.
+        let socketsOnly = TreeWalk(deny: [], protect: [])
+        for root in otherTrees where (try? status(at: root.source))?.isDirectory == true {
+            masks += try socketsOnly.masks(in: root.source).sockets.map {
+                .hide(path: root.path + $0.dropFirst(root.source.count), optional: true)
+            }
+        }
         for grant in grants where (try? status(at: grant.path, follow: true))?.isDirectory == true {
             let found = try walk.masks(in: grant.path)
-            if grant.writable {
-                for parent in Self.parents(of: found.protected, in: grant.path) {
-                    add(.jailInit, .rebind(source: parent, path: parent, attributes: [.noSetUid, .noDevices]))
-                }
-            }
-            add(.jailInit, found.hidden.map { .hide(path: $0, optional: true) })
-            add(.jailInit, found.sockets.map { .hide(path: $0, optional: true) })
-            if grant.writable { add(.jailInit, found.protected.map { .protect(path: $0, optional: true) }) }
+            if grant.writable { pins += found.pinned }
+            masks += found.hidden.map { .hide(path: $0, optional: true) }
+            masks += found.sockets.map { .hide(path: $0, optional: true) }
+            if grant.writable { masks += found.protected.map { .protect(path: $0, optional: true) } }
         }
         for pattern in protect {
-            if let path = literalPath(pattern) { add(.jailInit, .protect(path: path, optional: true)) }
+            guard let path = literalPath(pattern) else { continue }
+            pins += ancestors(of: path)
+            masks.append(.protect(path: path, optional: true))
         }
+        // A mount point cannot be renamed, so the names that patterns rest on stay: `.git` cannot be moved aside and
+        // replaced by a copy with other hooks, and `.kube/config` cannot become `moved/config`. Upper ones first.
+        for path in Set(pins).sorted() {
+            add(.jailInit, .pin(path: path))
+        }
+        add(.jailInit, masks)
         for pattern in deny where literalPath(pattern) == nil && pattern.anchor == .root {
             let place = rules.deny.first { $0.value == pattern }?.location
             throw .invalid([
@@ -319,15 +339,20 @@ private struct Planner {
         }
     }
 
-    /// The directories right above protected files. As mount points of their own they cannot be renamed, so
-    /// `.git` with its protected hooks cannot be moved aside and replaced by a copy.
-    private static func parents(of paths: [String], in root: String) -> [String] {
-        var parents: [String] = []
-        for path in paths {
-            let parent = path.split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 }
-            if parent != root, !parents.contains(parent) { parents.append(parent) }
+    /// The directories between the writable tree that a path is in and the path, where they exist.
+    private func ancestors(of path: String) -> [String] {
+        guard let root = grants.last(where: { $0.writable && ToolchainPlan.isInside(path, $0.path) })?.path,
+            (try? status(at: path)) != nil
+        else { return [] }
+        var result: [String] = []
+        var parent = path
+        while let slash = parent.lastIndex(of: "/"), case let above = String(parent[..<slash]),
+            above.utf8.count > root.utf8.count
+        {
+            result.append(above)
+            parent = above
         }
-        return parents
+        return result
     }
 
     // MARK: - The second wall and the summary

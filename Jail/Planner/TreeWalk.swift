@@ -9,6 +9,8 @@ internal import PolicyModel
 struct MaskList {
     var hidden: [String] = []
     var protected: [String] = []
+    /// Directories whose name a pattern needs: renamed, what is in them would no longer match.
+    var pinned: [String] = []
     /// Sockets of the host, which Landlock cannot keep a jail from connecting to.
     var sockets: [String] = []
 }
@@ -51,8 +53,9 @@ struct TreeWalk {
                 isDirectory = status.isDirectory
                 isSocket = status.isSocket
             }
-            if deny.contains(where: { $0.matches(names) }) {
+            if let pattern = deny.first(where: { $0.matches(names) }) {
                 list.hidden.append(Self.path(root, names))
+                list.pin(root, names, pattern)
                 continue
             }
             if isSocket {
@@ -60,8 +63,9 @@ struct TreeWalk {
                 continue
             }
             var protected = protectedAbove
-            if !protected, protect.contains(where: { $0.matches(names) }) {
+            if !protected, let pattern = protect.first(where: { $0.matches(names) }) {
                 list.protected.append(Self.path(root, names))
+                list.pin(root, names, pattern)
                 protected = true
             }
             if isDirectory {
@@ -80,8 +84,18 @@ struct TreeWalk {
         }
     }
 
-    private static func path(_ root: String, _ names: [[UInt8]]) -> String {
+    fileprivate static func path(_ root: String, _ names: some Sequence<[UInt8]>) -> String {
         root + names.map { "/" + pathText($0) }.joined()
+    }
+}
+
+extension MaskList {
+    /// Pins as many directories above a match as its pattern names: `.kube` for `**/.kube/config`.
+    fileprivate mutating func pin(_ root: String, _ names: [[UInt8]], _ pattern: PreparedPattern) {
+        for count in stride(from: 1, to: min(pattern.namedDepth, names.count), by: 1) {
+            let directory = TreeWalk.path(root, names.dropLast(count))
+            if !pinned.contains(directory) { pinned.append(directory) }
+        }
     }
 }
 
@@ -91,11 +105,14 @@ private struct PreparedPattern {
     /// For `**/NAME` and `**/NAME/**`: the name alone decides.
     private let nameOnly: Glob?
     private let literal: [UInt8]?
+    /// How many names the pattern gives: the match's own and those of directories above it.
+    let namedDepth: Int
     /// For others, what the last name must be, if anything is known.
     private let last: Glob?
 
     init(_ pattern: PathPattern) {
         self.pattern = pattern
+        namedDepth = pattern.components.count { $0 != .anyDepth }
         var components = pattern.components
         if components.count > 1, components.last == .anyDepth { components.removeLast() }
         if components.count == 2, components[0] == .anyDepth, case .name(let glob) = components[1] {

@@ -86,13 +86,23 @@ struct CgroupMaker {
         try step("cgroups", directory) { () throws(Errno) in
             do throws(Errno) { try makeDirectory(directory) } catch {
                 guard error == .noEntry else { throw error }
-                do throws(Errno) { try makeDirectory(base + "/" + Self.parent) } catch {
+                let parent = base + "/" + Self.parent
+                do throws(Errno) { try makeDirectory(parent) } catch {
                     guard error == .exists else { throw error }
                 }
+                startCounting(parent)
                 try makeDirectory(directory)
             }
         }
         made.append(directory)
+    }
+
+    /// Version 1 counts the bytes of a disk only once some group has a rule for it. One that limits nothing does.
+    private func startCounting(_ parent: String) {
+        let file = parent + "/blkio.throttle.read_bps_device"
+        guard (try? status(at: file)) != nil, let disks = try? disks() else { return }
+        // A disk that knows no throttling is not counted; the next one may be.
+        for disk in disks { try? writeText("\(disk) \(UInt64.max / 2)", to: file) }
     }
 
     /// Only what is limited or counted: each group costs a directory and an attachment.

@@ -119,10 +119,14 @@ public struct Jail: ~Copyable {
             descriptors.append(try clone(tree))
         }
         mark("clone-tree")
-        try step("set-up") { () throws(Errno) in
-            try send(
-                Order.setUp(filters: filters.count, groups: groups, trees: steps.trees.count).encoded,
-                descriptors: descriptors.raw, on: control.raw)
+        do throws(LaunchFailure) {
+            try step("set-up") { () throws(Errno) in
+                try send(
+                    Order.setUp(filters: filters.count, groups: groups, trees: steps.trees.count).encoded,
+                    descriptors: descriptors.raw, on: control.raw)
+            }
+        } catch {
+            throw error.isSecondary ? firstFailure(or: error) : error
         }
         mark("set-up")
         // No command can run yet: none was ordered.

@@ -67,7 +67,7 @@ extension Conformance {
                 "duration_ms", "cpu_ms", "max_memory_bytes", "max_pids", "io_read_bytes", "io_write_bytes", "oom_kills",
                 "pids_denied",
             ]
-            let lists = ["enforced", "degraded", "denials", "notes"]
+            let lists = ["enforced", "degraded", "denials"]
             let optional = ["exit_code", "signal", "error"]
             #expect(Set(object.keys) == Set(strings + flags + numbers + lists + optional))
             for name in strings { #expect(object[name] is String, "\(name)") }
