@@ -40,6 +40,7 @@ struct JailInit {
         try poller.add(control, .readable, token: 0)
         try poller.add(signals.descriptor.raw, .readable, token: 1)
         while true {
+            try poller.waitLightly()
             for event in try poller.wait() {
                 if event.token == 0 {
                     let message = try receive(on: control)

@@ -51,6 +51,9 @@ public struct Poller: ~Copyable {
         try check(epoll_ctl(descriptor.raw, Int32(EPOLL_CTL_DEL), watched, nil))
     }
 
+    /// As the function of this name, for any of the watched descriptors.
+    public borrowing func waitLightly() throws(Errno) { try Linux.waitLightly(for: descriptor.raw) }
+
     /// Waits for events, at most `milliseconds` (nil: for ever).
     ///
     /// The corresponding C function is `epoll_wait`.
@@ -166,3 +169,10 @@ public func isWritable(_ descriptor: Int32) -> Bool {
     var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
     return unsafe poll(&entry, 1, 0) > 0
 }
+
+/// Waits until a descriptor is readable, and lets go of the program's own pages meanwhile: a process that idles
+/// in every jail should cost next to nothing. What is needed again comes from the page cache. Short waits keep
+/// their pages.
+///
+/// The corresponding C functions are `poll` and `madvise` with MADV_DONTNEED.
+public func waitLightly(for descriptor: Int32) throws(Errno) { try checkRaw(cordon_wait_lightly(descriptor)) }

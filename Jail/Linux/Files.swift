@@ -86,6 +86,14 @@ public func open(
     }
 }
 
+/// A place in the tree, followed wherever links lead, without access to the contents.
+///
+/// The corresponding C function is `open` with `O_PATH`.
+public func openPlace(_ path: String) throws(Errno) -> Descriptor {
+    try requireNoNul(path)
+    return Descriptor(owning: try checkRaw(unsafe cordon_open_path(path)))
+}
+
 /// What `stat` tells about a file.
 public struct FileStatus: Sendable {
     /// Device of the file system and number of the file in it.

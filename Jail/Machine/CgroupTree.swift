@@ -64,12 +64,14 @@ public struct CgroupTree: Sendable, Hashable {
         var tree = CgroupTree(layout: .none)
         let own = ownGroups(groups)
         var unifiedMount: String?
-        for line in mounts.split(separator: "\n") {
+        var versionOneMounted = false
+        for line in mounts.utf8.split(separator: UInt8(ascii: "\n")) {
             // "36 35 98:0 /root /mnt2 rw,noatime master:1 - ext3 /dev/root rw": proc_pid_mountinfo(5)
-            guard let separator = line.range(of: " - ") else { continue }
-            let front = line[..<separator.lowerBound].split(separator: " ")
-            let back = line[separator.upperBound...].split(separator: " ")
-            guard front.count >= 5, back.count >= 3 else { continue }
+            let fields = line.split(separator: UInt8(ascii: " ")).map { Substring($0) }
+            guard let dash = fields.firstIndex(of: "-"), dash >= 5, fields.count >= dash + 4 else { continue }
+            let front = fields[..<dash], back = Array(fields[(dash + 1)...])
+            guard back[0] == "cgroup2" || back[0] == "cgroup" else { continue }
+            versionOneMounted = versionOneMounted || back[0] == "cgroup"
             let mountPoint = unescape(front[4])
             if back[0] == "cgroup2" {
                 unifiedMount = unifiedMount ?? mountPoint
@@ -81,7 +83,6 @@ public struct CgroupTree: Sendable, Hashable {
                 }
             }
         }
-        let versionOneMounted = mounts.contains(" - cgroup ")
         if let mount = unifiedMount {
             tree.useUnified(mount: mount, own: own[""] ?? "/", privileged: privileged, isWritable: isWritable)
         }
@@ -157,20 +158,4 @@ public struct CgroupTree: Sendable, Hashable {
     }
 
     private static func isWritable(_ path: String) -> Bool { Linux.mayWrite(path) }
-}
-
-extension Substring {
-    /// The first occurrence of a text.
-    fileprivate func range(of text: String) -> Range<Index>? {
-        var start = startIndex
-        while start < endIndex {
-            if self[start...].hasPrefix(text) { return start..<index(start, offsetBy: text.count) }
-            start = index(after: start)
-        }
-        return nil
-    }
-}
-
-extension String {
-    fileprivate func contains(_ text: String) -> Bool { self[...].range(of: text) != nil }
 }

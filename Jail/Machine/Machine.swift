@@ -65,11 +65,13 @@ struct MemoryInformation {
 
     static func read() -> MemoryInformation {
         var result = MemoryInformation()
-        for line in ((try? readText("/proc/meminfo")) ?? "").split(separator: "\n") {
-            let fields = line.split(separator: " ")
-            guard fields.count >= 2, let kilobytes = UInt64(fields[1]) else { continue }
-            if fields[0] == "MemTotal:" { result.total = kilobytes * 1024 }
-            if fields[0] == "SwapTotal:" { result.swap = kilobytes * 1024 }
+        let text = (try? readText("/proc/meminfo")) ?? ""
+        for line in text.utf8.split(separator: UInt8(ascii: "\n")) {
+            let isTotal = line.starts(with: "MemTotal:".utf8), isSwap = line.starts(with: "SwapTotal:".utf8)
+            guard isTotal || isSwap else { continue }
+            let digits = line.drop { !(0x30...0x39).contains($0) }.prefix { (0x30...0x39).contains($0) }
+            let bytes = (UInt64(Substring(digits)) ?? 0) * 1024
+            if isTotal { result.total = bytes } else { result.swap = bytes }
         }
         return result
     }

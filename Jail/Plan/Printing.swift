@@ -21,7 +21,8 @@ extension Action: CustomStringConvertible {
         switch self {
         case .cloneTree(_, let source, _, _): source
         case .directory(let path, _, _), .symlink(let path, _), .file(let path, _, _), .attachTree(_, let path),
-            .bind(_, let path, _), .fileSystem(_, let path, _, _), .rebind(_, let path, _), .pin(let path), .hide(let path, _),
+            .bind(_, let path, _), .fileSystem(_, let path, _, _), .rebind(_, let path, _), .pin(let path),
+            .hide(let path, _),
             .protect(let path, _):
             path
         case .hostName(let name): name

@@ -93,22 +93,21 @@ private struct Planner {
         try addMasks()
         add(.jailInit, .sealRoot, .pivotRoot, .keepCapabilities(Capability.set(.kill)))
 
-        // The spawner: what commands inherit. The filter comes last, since it forbids most of the above.
+        // The spawner: what commands inherit, and as much of it as possible while jail-init makes the root.
         if limits != nil { add(.spawner, .enterCgroups) }
         add(.spawner, .cgroupNamespace)
         add(.spawner, identity)
-        add(.spawner, .awaitRoot, .noNewPrivileges)
         // 1, not 0: a core handler at the end of a pipe is started whatever the limit, except at this very
         // value (core(5), fs/coredump.c). The filter keeps it there.
-        add(.spawner, .limits([ResourceLimit(.core, 1)]))
-        addLandlock()
-        // After Landlock, whose rules name places that only the command may enter.
-        add(.spawner, .spawnerCapabilities(Capability.set(.setGid, .setUid, .kill)))
+        add(.spawner, .noNewPrivileges, .limits([ResourceLimit(.core, 1)]))
         let filters = FilterRequest(
             preset: isPure ? .pure : .agent, allowExecutableMemoryFiles: !restrictsExecution,
             allowUnixSockets: !(isOpenNetwork && machine.landlockABI < 6),
             packageManager: policy.identity.root.value)
-        add(.spawner, .filters(fingerprint: filterFingerprint(filters), count: 2))
+        add(.spawner, .filters(fingerprint: filterFingerprint(filters), count: 2), .awaitRoot)
+        addLandlock()
+        // After Landlock, whose rules name places that only the command may enter.
+        add(.spawner, .spawnerCapabilities(Capability.set(.setGid, .setUid, .kill)))
 
         // Each command.
         var processLimits: [ResourceLimit] = []

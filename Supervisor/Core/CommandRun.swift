@@ -76,7 +76,7 @@ private struct CommandRun: ~Copyable {
     private let request: RunRequest
     private let directory: String
     private let poller: Poller
-    private let jail: Jail
+    private var jail: Jail
     private var output: OutputStream
     private var errors: OutputStream
     private var input: InputStream

@@ -16,6 +16,7 @@ public struct Jail: ~Copyable {
     let cgroups: CgroupLease?
     private let range: IdRange?
     private let id: String
+    private var isEnded = false
     /// When the supervisor's own steps were done.
     public private(set) var times: [NamedTime]
 
@@ -193,11 +194,13 @@ public struct Jail: ~Copyable {
     }
 
     /// Kills everything in the jail and waits until it is dead. May be called more than once.
-    public func end() {
+    public mutating func end() {
         kill()
+        isEnded = true
     }
 
     private borrowing func kill() {
+        if isEnded { return }
         // The death of a pid namespace's init kills the rest, stopped and frozen (version 2) processes too.
         try? process.signal(Signal.kill)
         cgroups.read { $0.kill() }

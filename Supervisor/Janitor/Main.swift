@@ -17,7 +17,9 @@ struct Janitor {
         var charges: [String: Int] = [:]
         var directories: [[String]] = []
         var inits = DescriptorList()
-        while var message = try? receive(on: control.raw, capacity: 65536), !message.bytes.isEmpty {
+        while (try? waitLightly(for: control.raw)) != nil,
+            var message = try? receive(on: control.raw, capacity: 65536), !message.bytes.isEmpty
+        {
             let lines = String(decoding: message.bytes, as: UTF8.self).split(separator: "\n").map(String.init)
             guard lines.count >= 2 else { continue }
             switch lines[0] {

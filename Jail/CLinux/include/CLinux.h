@@ -233,6 +233,13 @@ int cordon_prctl(int attribute, unsigned long value);
 /// ioctl(2) with SIOCSIFFLAGS on "lo": `struct ifreq` is a union behind macros, which does not import.
 int cordon_loopback_up(void);
 
+/// open(2) with O_PATH|O_CLOEXEC: it is variadic, and openat2(2) is refused to whoever is under the filters.
+int cordon_open_path(const char *path);
+
+/// poll(2) for reading; after 2 ms the program's text is let go (madvise(2), MADV_DONTNEED) and the wait goes on.
+/// One C function, since returning to Swift in between would bring the pages back. 0, or -errno.
+int cordon_wait_lightly(int descriptor);
+
 /// prctl(2) with PR_SET_NAME.
 void cordon_set_name(const char *name);
 
