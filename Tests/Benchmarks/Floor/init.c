@@ -274,6 +274,14 @@ static void load_filter(int file) {
 
 // MARK: - The command
 
+static void identify(const struct step *step) {
+    if (step->kind == DROP_GROUPS && setgroups(0, NULL) < 0) die("setgroups", "");
+    if (step->kind == BECOME && (syscall(SYS_setresgid, step->group, step->group, step->group) < 0 ||
+                                 syscall(SYS_setresuid, step->user, step->user, step->user) < 0))
+        die("become", "");
+    if (step->kind == UNDUMPABLE) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
 // Forked before the root is made, as Cordon's spawner is, so that it is placed meanwhile.
 static _Noreturn void live_as_command(struct plan *plan, int gate, const int *filters, const int *ends,
                                       const int *groups, size_t group_count) {
@@ -281,7 +289,9 @@ static _Noreturn void live_as_command(struct plan *plan, int gate, const int *fi
     uint32_t user = 0, group = 0;
     for (size_t index = 0; index < plan->count; index++) {
         const struct step *step = &plan->steps[index];
+        if (!step->of_command) continue;
         switch (step->kind) {
+        case DROP_GROUPS: case BECOME: case UNDUMPABLE: identify(step); break;
         case ENTER_CGROUPS:
             // The writer itself, one thread: the kernel needs no grace period for that (cgroup_procs_write_start).
             for (size_t group_index = 0; group_index < group_count; group_index++)
@@ -339,25 +349,26 @@ _Noreturn void live_as_init(struct plan *plan, int control) {
     pid_t command = -1;
     for (size_t index = 0; index < plan->count; index++) {
         const struct step *step = &plan->steps[index];
+        if (step->of_command) continue;
         switch (step->kind) {
         case FRESH_KEYRING: if (syscall(SYS_keyctl, 1, NULL) < 0) die("keyctl", ""); break;
         case ZERO_CLOCK: zero_clock(); break;
         case HOST_NAME: if (sethostname(step->path, strlen(step->path)) < 0) die("sethostname", ""); break;
         case LOOPBACK: switch_on_loopback(); break;
-        case DROP_GROUPS: if (setgroups(0, NULL) < 0) die("setgroups", ""); break;
-        case BECOME:
-            if (syscall(SYS_setresgid, step->group, step->group, step->group) < 0 ||
-                syscall(SYS_setresuid, step->user, step->user, step->user) < 0)
-                die("become", "");
-            break;
-        case UNDUMPABLE: prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); break;
-        case MAKE_ROOT:
+        case DROP_GROUPS: case BECOME: case UNDUMPABLE: identify(step); break;
+        case FORK_SPAWNER:
             if (chdir("/") < 0 || pipe2(gate, O_CLOEXEC) < 0) die("pipe", "");
             command = fork();
             if (command < 0) die("fork", "");
             if (command == 0) live_as_command(plan, gate[0], filters, ends, groups, group_count);
-            make_root(step);
             break;
+        case MAKE_ROOT: make_root(step); break;
+        case PIN: {
+            int place = find(step->path);
+            attach(copy(place, ""), step->path);
+            close(place);
+            break;
+        }
         case DIRECTORY:
             make_directory(step->path, step->mode);
             if (step->owner != 0 && fchownat(root, relative(step->path), step->owner, step->owner, 0) < 0)

@@ -64,7 +64,7 @@ static bool parse_step(struct plan *plan, const char *name, char **words, size_t
         {"clone-tree", CLONE_TREE}, {"bind", BIND}, {"file-system", FILE_SYSTEM}, {"hide", HIDE},
         {"protect", PROTECT}, {"rebind", REBIND}, {"seal-root", SEAL_ROOT}, {"pivot-root", PIVOT_ROOT},
         {"keep-capabilities", KEEP_CAPABILITIES}, {"loopback", LOOPBACK},
-        {"enter-cgroups", ENTER_CGROUPS}, {"await-root", AWAIT_ROOT}, {"cgroup-namespace", CGROUP_NAMESPACE},
+        {"fork-spawner", FORK_SPAWNER}, {"pin", PIN}, {"enter-cgroups", ENTER_CGROUPS}, {"await-root", AWAIT_ROOT}, {"cgroup-namespace", CGROUP_NAMESPACE},
         {"spawner-capabilities", SPAWNER_CAPABILITIES}, {"no-new-privileges", NO_NEW_PRIVILEGES},
         {"landlock", LANDLOCK}, {"filters", FILTERS}, {"limits", LIMITS}, {"identity", IDENTITY},
     };
@@ -110,6 +110,7 @@ static bool parse_step(struct plan *plan, const char *name, char **words, size_t
         step->words = rest(words, 3, count);
         step->word_count = count - 3;
         break;
+    case PIN: step->path = words[0]; break;
     case HIDE: case PROTECT: step->path = words[0]; step->optional = count > 1; break;
     case KEEP_CAPABILITIES: case SPAWNER_CAPABILITIES: step->number = number(words[0]); break;
     case LANDLOCK:
@@ -138,7 +139,6 @@ static void parse_setting(struct plan *plan, const char *name, char **words, siz
     else if (strcmp(name, "environment") == 0) plan->environment = rest(words, 0, count);
     else if (strcmp(name, "clone") == 0) plan->namespaces = namespaces(words[0]);
     else if (strcmp(name, "map-ids") == 0) plan->own_range = strcmp(words[0], "own") == 0;
-    else if (strcmp(name, "fork-spawner") == 0) return;
     else if (strcmp(name, "cgroups") == 0) {
         plan->memory = parameter(words, count, "memory", NULL);
         plan->swap = parameter(words, count, "swap", &plan->limits_swap);
@@ -167,7 +167,10 @@ void parse_plan(char *text, struct plan *plan) {
         else
             for (size_t actor = 0; actor < sizeof actors / sizeof *actors; actor++)
                 if (strcmp(words[0], actors[actor]) == 0) first = 1;
+        bool of_command = first == 1 && (strcmp(words[0], "spawner") == 0 || strcmp(words[0], "command") == 0);
+        size_t before = plan->count;
         if (!parse_step(plan, words[first], words + first + 1, count - first - 1))
             parse_setting(plan, words[first], words + first + 1, count - first - 1);
+        if (plan->count > before) plan->steps[before].of_command = of_command;
     }
 }
