@@ -111,6 +111,7 @@ static void exec_child(struct shared *shared) {
     if (control >= 0 && (error = raw(SYS_dup3, control, 3, 0, 0, 0)) < 0) fail(shared, 2, error);
     if ((error = raw(SYS_close_range, control >= 0 ? 4 : 3, ~0u, CLOSE_RANGE_CLOEXEC, 0, 0)) < 0) fail(shared, 2, error);
 
+    if (request->niceness > 0) raw(SYS_setpriority, PRIO_PROCESS, 0, request->niceness, 0, 0);
     if (request->ambient_capabilities != 0) {
         uint64_t wanted = request->ambient_capabilities;
         if ((error = set_capabilities(wanted, wanted)) < 0) fail(shared, 3, error);

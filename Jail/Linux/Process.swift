@@ -112,7 +112,7 @@ func withCStrings<Result>(
 /// The corresponding system calls are `clone3` (CLONE_PIDFD, CLONE_INTO_CGROUP) and `execveat`.
 public func cloneAndExecute(
     _ executable: borrowing Descriptor, arguments: [String], namespaces: Namespaces, cgroup: Int32?,
-    control: Int32, null: Int32, ambientCapabilities: UInt64
+    control: Int32, null: Int32, ambientCapabilities: UInt64, niceness: Int32 = 0
 ) throws(SpawnFailure) -> ChildProcess {
     var pidfd: Int32 = -1
     var failed: Int32 = 0
@@ -121,7 +121,8 @@ public func cloneAndExecute(
         unsafe withCStrings([]) { environment in
             var request = unsafe cordon_clone_request(
                 flags: namespaces.rawValue, cgroup: cgroup ?? -1, executable: file, null: null, control: control,
-                ambient_capabilities: ambientCapabilities, arguments: argv, environment: environment)
+                niceness: niceness, ambient_capabilities: ambientCapabilities, arguments: argv, environment: environment
+            )
             return unsafe cordon_clone_exec(&request, &pidfd, &failed)
         }
     }

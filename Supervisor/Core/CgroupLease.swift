@@ -26,67 +26,56 @@ public struct CgroupUsage: Sendable, Hashable {
 
 /// One jail's groups, removed when the value goes away.
 struct CgroupLease: ~Copyable {
-    /// The version 2 group that jail-init is cloned into, open; nil without version 2.
-    private let unified: Descriptor?
-    /// The lock that tells other supervisors that this jail is alive.
-    private let lock: Descriptor
-    /// The directories, in the order in which they are to be removed.
-    let directories: [String]
-    private let name: String
-    private let tree: CgroupTree
-    /// The directory to read each controller's counters from.
-    private let counters: [CgroupController: String]
-    /// The group of the whole jail on version 2, which has cgroup.kill.
-    private let killable: String?
-    /// Every file that the spawner writes to, to enter.
-    private let entrances: [String]
+    /// Holds the lock that tells other supervisors that this jail is alive.
+    private let birth: BirthGroup
+    private var groups: CgroupMaker
 
-    /// Makes the groups and sets the limits. What fails leaves nothing behind.
-    static func make(_ limits: CgroupLimits, in tree: CgroupTree) throws(LaunchFailure) -> CgroupLease {
-        var maker = CgroupMaker(tree: tree)
-        do throws(LaunchFailure) { return try maker.make(limits) } catch {
-            removeGroups(maker.made.reversed())
+    /// Makes the group that jail-init is born in; those with limits follow while it is being loaded. What fails
+    /// leaves nothing behind.
+    static func begin(in tree: CgroupTree) throws(LaunchFailure) -> CgroupLease {
+        var groups = CgroupMaker(tree: tree)
+        do throws(LaunchFailure) {
+            let birth = try groups.makeBirthGroup()
+            return CgroupLease(birth: birth, groups: groups)
+        } catch {
+            removeGroups(groups.made.reversed())
             throw error
         }
     }
 
-    init(
-        unified: consuming Descriptor?, lock: consuming Descriptor, directories: [String], name: String,
-        tree: CgroupTree, counters: [CgroupController: String], killable: String?, entrances: [String]
-    ) {
-        self.unified = unified
-        self.lock = lock
-        self.directories = directories
-        self.name = name
-        self.tree = tree
-        self.counters = counters
-        self.killable = killable
-        self.entrances = entrances
+    private init(birth: consuming BirthGroup, groups: CgroupMaker) {
+        self.birth = birth
+        self.groups = groups
     }
 
-    deinit { removeGroups(directories) }
+    deinit { removeGroups(groups.made.reversed()) }
+
+    /// Makes the groups with limits.
+    mutating func limit(_ limits: CgroupLimits) throws(LaunchFailure) { try groups.makeLimitedGroups(limits) }
+
+    /// The directories, in the order in which they are to be removed.
+    var directories: [String] { groups.made.reversed() }
+
+    private var counters: [CgroupController: String] { groups.counters }
 
     /// For CLONE_INTO_CGROUP.
-    var cloneInto: Int32? { unified.read { $0.raw } }
+    var cloneInto: Int32? { birth.cloneInto }
 
     /// Opens the files through which the spawner enters every limited group. The kernel asks for the rights
     /// of whoever opened them, so the spawner needs none.
     func openEntrances(into descriptors: inout DescriptorList) throws(LaunchFailure) -> Int {
-        for file in entrances {
+        for file in groups.entrances {
             descriptors.append(try step("cgroups", file) { () throws(Errno) in try open(file, .writeOnly) })
         }
-        return entrances.count
+        return groups.entrances.count
     }
 
     /// Kills every process of the jail by one write, where the kernel can; the caller kills jail-init too.
     func kill() {
-        guard let killable else { return }
+        guard let killable = groups.killable else { return }
         // It fails only when the group is gone, and then there is nobody to kill.
         try? writeText("1", to: killable + "/cgroup.kill")
     }
-
-    /// Whether a running total of processor time can be read.
-    var countsProcessorTime: Bool { counters[.cpuacct] != nil }
 
     /// Microseconds of processor time so far.
     func cpuMicroseconds() -> UInt64? {
@@ -94,9 +83,6 @@ struct CgroupLease: ~Copyable {
         if let text = try? readText(directory + "/cpu.stat"), let value = field("usage_usec", of: text) { return value }
         return (try? readText(directory + "/cpuacct.usage")).flatMap { UInt64($0) }.map { $0 / 1000 }
     }
-
-    /// The file that changes when a process is killed for memory, for epoll (version 2 only).
-    var memoryEvents: String? { counters[.memory].map { $0 + "/memory.events" } }
 
     /// All counters, at the end.
     func usage() -> CgroupUsage {

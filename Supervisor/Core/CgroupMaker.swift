@@ -3,65 +3,73 @@ internal import JailPlan
 internal import Linux
 internal import Machine
 
+/// The directories of one jail's groups, and what each is for.
 struct CgroupMaker {
     let tree: CgroupTree
-    /// Every directory made so far, for removal in reverse when a later step fails.
+    /// Every directory made so far; each is removed before those that were made before it.
     private(set) var made: [String] = []
+    /// The directory to read each controller's counters from.
+    private(set) var counters: [CgroupController: String] = [:]
+    /// Every file that the spawner writes to, to enter.
+    private(set) var entrances: [String] = []
+    /// The group of the whole jail on version 2, which has cgroup.kill.
+    private(set) var killable: String?
+    private var name = ""
+    private var primary = ""
 
     init(tree: CgroupTree) { self.tree = tree }
 
     /// All jails of all supervisors live in one group of this name, where a janitor finds what is left.
     static let parent = "cordon"
 
-    mutating func make(_ limits: CgroupLimits) throws(LaunchFailure) -> CgroupLease {
+    /// Makes the group that jail-init is born in, and takes the lock that says that the jail is alive.
+    mutating func makeBirthGroup() throws(LaunchFailure) -> BirthGroup {
         let hierarchies = tree.hierarchies
         let primaryBase = tree.unified ?? CgroupController.allCases.compactMap { hierarchies[$0] }.first
         guard let primaryBase else {
             throw LaunchFailure(step: "cgroups", remedy: tree.obstacle ?? "no cgroups can be made here")
         }
         let alive = try makePrimary(in: primaryBase)
-        let name = alive.name
-        let primary = primaryBase + "/" + Self.parent + "/" + name
+        name = alive.name
+        primary = primaryBase + "/" + Self.parent + "/" + name
+        guard let base = tree.unified else { return BirthGroup(lock: alive.takeLock(), directory: nil) }
+        var birth = primary
+        killable = primary
+        counters[.cpuacct] = primary
+        if tree.layout == .version2 {
+            try enableControllers(base: base, jail: primary)
+            birth = primary + "/init"
+            try makeInner(birth)
+        }
+        let directory = try step("cgroups", birth) { () throws(Errno) in try open(birth, [.path, .directory]) }
+        return BirthGroup(lock: alive.takeLock(), directory: directory)
+    }
 
-        var counters: [CgroupController: String] = [:]
-        var entrances: [String] = []
+    /// Makes the groups with limits, which the spawner enters.
+    mutating func makeLimitedGroups(_ limits: CgroupLimits) throws(LaunchFailure) {
         for controller in neededOnVersion1(limits) {
             guard let base = tree.hierarchies[controller] else { continue }
             let directory = base + "/" + Self.parent + "/" + name
-            if directory != primary { try makeGroup(directory, in: base) }
+            if !made.contains(directory) { try makeGroup(directory, in: base) }
             try limitVersion1(controller, limits, directory)
             // A thread that moves itself by way of `tasks` spares the kernel the lock that keeps all forks of
             // the machine waiting, and the grace period that comes with it (some milliseconds).
             if !entrances.contains(directory + "/tasks") { entrances.append(directory + "/tasks") }
             counters[controller] = directory
         }
-
-        var unified: Descriptor?
-        var killable: String?
-        if let base = tree.unified {
-            var birth = primary
-            killable = primary
-            counters[.cpuacct] = counters[.cpuacct] ?? primary
-            if tree.layout == .version2 {
-                try enableControllers(base: base, jail: primary)
-                birth = primary + "/init"
-                let run = primary + "/run"
-                for directory in [birth, run] {
-                    try step("cgroups", directory) { () throws(Errno) in try makeDirectory(directory) }
-                    made.append(directory)
-                }
-                try limitVersion2(limits, run)
-                entrances.append(run + "/cgroup.procs")
-                for controller in tree.unifiedControllers { counters[controller] = run }
-                counters[.cpuacct] = run
-            }
-            unified = try step("cgroups", birth) { () throws(Errno) in try open(birth, [.path, .directory]) }
+        if tree.layout == .version2 {
+            let run = primary + "/run"
+            try makeInner(run)
+            try limitVersion2(limits, run)
+            entrances.append(run + "/cgroup.procs")
+            for controller in tree.unifiedControllers { counters[controller] = run }
+            counters[.cpuacct] = run
         }
-        let directories = Array(made.reversed())
-        return CgroupLease(
-            unified: unified, lock: alive.takeLock(), directories: directories, name: name, tree: tree,
-            counters: counters,
-            killable: killable, entrances: entrances)
+    }
+
+    private mutating func makeInner(_ directory: String) throws(LaunchFailure) {
+        try step("cgroups", directory) { () throws(Errno) in try makeDirectory(directory) }
+        made.append(directory)
     }
 
     /// The first group carries the lock that says "alive". A sweeper that came between the making and the
@@ -200,6 +208,21 @@ struct CgroupMaker {
             }
         }
     }
+}
+
+/// The group that jail-init is born in.
+struct BirthGroup: ~Copyable {
+    private let lock: Descriptor
+    /// For CLONE_INTO_CGROUP; nil without version 2.
+    private let directory: Descriptor?
+
+    init(lock: consuming Descriptor, directory: consuming Descriptor?) {
+        self.lock = lock
+        self.directory = directory
+    }
+
+    /// For CLONE_INTO_CGROUP.
+    var cloneInto: Int32? { directory.read { $0.raw } }
 }
 
 /// A jail's first group, locked: whoever can take the lock knows that the jail's owner is dead.

@@ -13,7 +13,7 @@ public struct Jail: ~Copyable {
     let spawner: Descriptor
     let plan: Plan
     private let supervisor: Supervisor
-    let cgroups: CgroupLease?
+    private(set) var cgroups: CgroupLease?
     private let range: IdRange?
     private let id: String
     private var isEnded = false
@@ -84,7 +84,7 @@ public struct Jail: ~Copyable {
     }
 
     private static func makeGroups(_ limits: CgroupLimits?, in tree: CgroupTree) throws(LaunchFailure) -> CgroupLease? {
-        if let limits { try CgroupLease.make(limits, in: tree) } else { nil }
+        if limits != nil { try CgroupLease.begin(in: tree) } else { nil }
     }
 
     private static func cloneInit(
@@ -105,6 +105,8 @@ public struct Jail: ~Copyable {
         _ steps: SupervisorSteps, filters: [[UInt8]], spawnerEnd: consuming Descriptor
     ) throws(LaunchFailure) {
         func mark(_ name: String) { times.append(NamedTime(step: name, nanoseconds: monotonicNanoseconds())) }
+        try limitGroups(steps.limits)
+        mark("limits")
         try mapIds(steps.map, firstId: range.read { $0.first }, of: process.pid)
         mark("map-ids")
 
@@ -135,6 +137,18 @@ public struct Jail: ~Copyable {
             try supervisor.chargeJanitor(id, directories: directories, initProcess: process.pidfd.raw)
         }
         mark("janitor")
+    }
+
+    private mutating func limitGroups(_ limits: CgroupLimits?) throws(LaunchFailure) {
+        guard let limits, var groups = cgroups.take() else { return }
+        // They stay owned by the jail, which ends its processes before they are removed.
+        do throws(LaunchFailure) {
+            try groups.limit(limits)
+            cgroups = consume groups
+        } catch {
+            cgroups = consume groups
+            throw error
+        }
     }
 
     private func openEntrances(into descriptors: inout DescriptorList) throws(LaunchFailure) -> Int {

@@ -14,9 +14,10 @@ struct JanitorClient: ~Copyable, Sendable {
         let file = try step("janitor", executable) { () throws(Errno) in try open(executable, .readOnly) }
         let null = try step("janitor", "/dev/null") { () throws(Errno) in try open("/dev/null", .readWrite) }
         do throws(SpawnFailure) {
+            // It starts at the same time as the first jail, and can wait.
             process = try cloneAndExecute(
                 file, arguments: ["cordon-janitor"], namespaces: [], cgroup: nil, control: theirs.raw, null: null.raw,
-                ambientCapabilities: 0)
+                ambientCapabilities: 0, niceness: 10)
         } catch {
             throw LaunchFailure(step: "janitor", object: executable, errno: error.errno)
         }

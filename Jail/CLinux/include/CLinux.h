@@ -175,6 +175,8 @@ struct cordon_clone_request {
     int null;
     /// Becomes descriptor 3: the socket to the parent. -1: none.
     int control;
+    /// Added to the nice value, for what must not compete with what it serves.
+    int niceness;
     /// Become ambient, so that execve in a user namespace without id maps keeps them.
     uint64_t ambient_capabilities;
     /// A NULL-terminated argument and environment array.
