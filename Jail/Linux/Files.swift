@@ -136,6 +136,12 @@ public func status(of descriptor: Int32) throws(Errno) -> FileStatus {
     return FileStatus(result)
 }
 
+/// Whether two open descriptors are of one file (pipe, terminal, …).
+public func isSameFile(_ first: Int32, _ second: Int32) -> Bool {
+    guard let one = try? status(of: first), let other = try? status(of: second) else { return false }
+    return one.device == other.device && one.inode == other.inode
+}
+
 /// The status of a path, not following a symbolic link at its end.
 ///
 /// The corresponding C function is `fstatat` with `AT_SYMLINK_NOFOLLOW`.

@@ -135,7 +135,11 @@ private struct CommandRun: ~Copyable {
             directory: prepared.directory)
         let theirInput = try step("pipe") { () throws(Errno) in try inputPipe.takeReading() }
         let theirOutput = try step("pipe") { () throws(Errno) in try outputPipe.takeWriting() }
-        let theirErrors = try step("pipe") { () throws(Errno) in try errorPipe.takeWriting() }
+        // Where the caller's 1 and 2 are one file, so are the command's, and lines stay in their order.
+        let isOneFile = !request.captures && isSameFile(1, 2)
+        let theirErrors = try step("pipe") { () throws(Errno) in
+            isOneFile ? try theirOutput.duplicate() : try errorPipe.takeWriting()
+        }
         // The order waits on the socket until the spawner has confined itself.
         do throws(LaunchFailure) {
             try jail.order(command, descriptors: (theirInput.raw, theirOutput.raw, theirErrors.raw))
