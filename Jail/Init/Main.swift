@@ -12,6 +12,8 @@ struct JailInit {
     static func main() {
         // Executed by descriptor, it would be called by the descriptor's number in ps.
         nameProcess("jail-init")
+        // The modes in the plan are meant as they stand, whatever the caller's mask.
+        setFileModeMask(0)
         let control = Descriptor(owning: 3)
         do throws(Errno) {
             // Children are reaped by reading, so the signal is blocked before there are any.

@@ -40,7 +40,7 @@ struct NewRoot: Sendable {
             try makeSymlink(relative(path), to: target, in: root)
         case .file(let path, let contents, let mode): try make(file: path, contents: contents, mode: mode)
         case .bind(let source, let path, let attributes):
-            let tree = try cloneTree(source, recursive: true)
+            let tree = try cloneTree(source.path, identity: source.identity)
             try setMountAttributes(of: tree.raw, set: attributes, recursive: true)
             try attachTree(tree.raw, to: path)
         case .fileSystem(let type, let path, let parameters, let attributes):
@@ -77,6 +77,8 @@ struct NewRoot: Sendable {
         let isDirectory = try status(of: tree).isDirectory
         do throws(Errno) {
             let place = try find(path)
+            // A link is no mount point: what is mounted on it would lie somewhere else than its name says.
+            if try status(of: place.raw).isSymlink { throw Errno.loop }
             try attach(tree, to: "", in: place.raw)
             return
         } catch {

@@ -73,7 +73,8 @@ struct SetUp: ~Copyable {
             } catch {
                 throw StepFailure(index: index, object: step.action.object, errno: error)
             }
-            times.append(.init(index: index, nanoseconds: monotonicNanoseconds()))
+            // A plan may have thousands of masks; a message holds the times of some hundred steps.
+            if times.count < 1000 { times.append(.init(index: index, nanoseconds: monotonicNanoseconds())) }
         }
         // The root is complete: the spawner may look around in it.
         if let gate = gate.take() {

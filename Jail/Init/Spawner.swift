@@ -34,6 +34,8 @@ struct SpawnerStart: ~Copyable {
 /// The spawner's whole life.
 func runSpawner(_ start: consuming SpawnerStart) -> Never {
     nameProcess("cordon-spawner")
+    // What commands inherit.
+    setFileModeMask(0o022)
     let socket = start.socket, steps = start.steps
     let confined = confineReporting(start)
     do {

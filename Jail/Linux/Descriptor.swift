@@ -140,3 +140,19 @@ public func readAll(of descriptor: Int32, limit: Int = 16 << 20) throws(Errno) -
         guard result.count <= limit else { throw .tooBig }
     }
 }
+
+/// Opens /dev/null for each of the descriptors 0, 1 and 2 that is closed.
+public func fillStandardDescriptors() throws(Errno) {
+    for number: Int32 in 0...2 where cordon_fcntl(number, F_GETFD, 0) < 0 {
+        let null = try open("/dev/null", .readWrite).release()
+        // The lowest free number is this one, since those below it are open; it is meant to be inherited by nobody.
+        if null != number { _ = Glibc.close(null) }
+    }
+}
+
+/// A second open file for a pipe or a terminal that somebody else owns, which never waits; nil for other files.
+/// Making the owner's own descriptor non-blocking would surprise whoever shares it.
+public func reopenNonBlocking(_ descriptor: Int32, _ flags: OpenFlags) -> Descriptor? {
+    guard let kind = try? status(of: descriptor), kind.isPipe || isTerminal(descriptor) else { return nil }
+    return try? open("/proc/self/fd/\(descriptor)", flags.union(.nonBlocking))
+}

@@ -44,6 +44,8 @@ public struct Errno: Error, Hashable, Sendable, RawRepresentable {
     public static let brokenPipe = Errno(rawValue: EPIPE)
     /// Connection reset by peer: it went away with a message unread.
     public static let connectionReset = Errno(rawValue: ECONNRESET)
+    /// Another file stands where one was judged.
+    public static let stale = Errno(rawValue: ESTALE)
     /// Exec format error.
     public static let notExecutable = Errno(rawValue: ENOEXEC)
     /// A message was not what its protocol says.

@@ -176,3 +176,11 @@ public func isWritable(_ descriptor: Int32) -> Bool {
 ///
 /// The corresponding C functions are `poll` and `madvise` with MADV_DONTNEED.
 public func waitLightly(for descriptor: Int32) throws(Errno) { try checkRaw(cordon_wait_lightly(descriptor)) }
+
+/// Waits until a descriptor takes something, or has failed.
+///
+/// The corresponding C function is `poll`.
+public func waitWritable(_ descriptor: Int32) throws(Errno) {
+    var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+    try retrying { unsafe poll(&entry, 1, -1) }
+}

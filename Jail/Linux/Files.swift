@@ -113,6 +113,8 @@ public struct FileStatus: Sendable {
     public var isRegular: Bool { cordon_is_regular(mode) != 0 }
     /// Whether it is a symbolic link.
     public var isSymlink: Bool { cordon_is_symlink(mode) != 0 }
+    /// Whether it is a pipe.
+    public var isPipe: Bool { mode & 0o170000 == 0o010000 }
     /// Whether it is a unix socket.
     public var isSocket: Bool { cordon_is_socket(mode) != 0 }
 
@@ -134,6 +136,25 @@ public func status(of descriptor: Int32) throws(Errno) -> FileStatus {
     var result = stat()
     try check(unsafe fstat(descriptor, &result))
     return FileStatus(result)
+}
+
+/// Which file it is, on this machine and for as long as it exists.
+public struct FileIdentity: Sendable, Hashable {
+    /// The device of its file system.
+    public var device: UInt64
+    /// Its number there.
+    public var inode: UInt64
+
+    /// Makes one.
+    public init(device: UInt64, inode: UInt64) {
+        self.device = device
+        self.inode = inode
+    }
+}
+
+extension FileStatus {
+    /// Which file it is.
+    public var identity: FileIdentity { FileIdentity(device: device, inode: inode) }
 }
 
 /// Whether two open descriptors are of one file (pipe, terminal, …).

@@ -47,6 +47,16 @@ public func cloneTree(_ path: String, at directory: Int32 = currentDirectory, re
     return tree
 }
 
+/// A detached copy of the tree at a path that no symbolic link leads to and that is still the given file;
+/// `ESTALE` when it is another one by now.
+public func cloneTree(_ path: String, identity: FileIdentity?) throws(Errno) -> Descriptor {
+    guard let identity else { return try cloneTree(path, recursive: true) }
+    let place = try open(
+        bytes: pathBytes(path), .path, beneath: currentDirectory, resolve: [.noSymlinks, .noMagicLinks])
+    guard try status(of: place.raw).identity == identity else { throw .stale }
+    return try cloneTree("", at: place.raw, recursive: true)
+}
+
 /// Changes attributes of a mount, or with `recursive` of its whole tree: all of them, or none.
 ///
 /// The corresponding C function is `mount_setattr`.

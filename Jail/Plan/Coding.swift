@@ -80,7 +80,10 @@ extension Action {
             writer.write(path)
         case .bind(let source, let path, let attributes):
             code(.bind)
-            writer.write(source)
+            writer.write(source.path)
+            writer.write(source.identity != nil)
+            writer.write(source.identity?.device ?? 0)
+            writer.write(source.identity?.inode ?? 0)
             writer.write(path)
             writer.write(attributes.rawValue)
         case .fileSystem(let type, let path, let parameters, let attributes):
@@ -169,8 +172,10 @@ extension Action {
                 path: try reader.text(), contents: try reader.text(), mode: try reader.number(as: UInt32.self))
         case .attachTree: self = .attachTree(index: try reader.number(as: Int.self), path: try reader.text())
         case .bind:
+            let path = try reader.text(), isKnown = try reader.flag()
+            let identity = FileIdentity(device: try reader.number(), inode: try reader.number())
             self = .bind(
-                source: try reader.text(), path: try reader.text(),
+                source: Source(path, identity: isKnown ? identity : nil), path: try reader.text(),
                 attributes: MountAttributes(rawValue: try reader.number()))
         case .fileSystem:
             self = .fileSystem(

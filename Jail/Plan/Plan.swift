@@ -113,7 +113,8 @@ public enum Action: Sendable, Hashable {
     case mapIds(IdentityMap)
     /// Clone a mount tree of the host, detached, for `attachTree`. With `owner`, that user and group of the
     /// file system appear as `IDs.command` inside.
-    case cloneTree(index: Int, source: String, attributes: MountAttributes, owner: Owner?)
+    /// The source must still be the file that was judged, and no symbolic link may lead to it.
+    case cloneTree(index: Int, source: Source, attributes: MountAttributes, owner: Owner?)
 
     // Stub
     /// clone3 with these namespaces; capabilities become ambient so that execve keeps them.
@@ -147,7 +148,7 @@ public enum Action: Sendable, Hashable {
     /// Attach a tree that the supervisor cloned.
     case attachTree(index: Int, path: String)
     /// Clone a tree of the host and attach it, with the caller's own rights.
-    case bind(source: String, path: String, attributes: MountAttributes)
+    case bind(source: Source, path: String, attributes: MountAttributes)
     /// A new instance of a file system.
     case fileSystem(type: String, path: String, parameters: [Parameter], attributes: MountAttributes)
     /// Show a directory or file of the new root in a second place, or in its own with other attributes.
@@ -187,6 +188,21 @@ public enum Action: Sendable, Hashable {
     case identity(user: UInt32, group: UInt32, capabilities: UInt64)
     /// Limits that hold for each process: of the spawner, which commands inherit, or of the command alone.
     case limits([ResourceLimit])
+}
+
+/// A file or directory of the host. What was judged under a name must be what is mounted under it: a jail that
+/// can write the directory above may have put a link there meanwhile.
+public struct Source: Sendable, Hashable {
+    /// Its path. Where `identity` is known it is resolved through no symbolic link.
+    public var path: String
+    /// Which file it was when the plan was made; nil for the host's own surroundings, which no jail can write.
+    public var identity: FileIdentity?
+
+    /// Makes a source.
+    public init(_ path: String, identity: FileIdentity? = nil) {
+        self.path = path
+        self.identity = identity
+    }
 }
 
 /// An owner of files.

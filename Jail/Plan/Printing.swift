@@ -19,7 +19,7 @@ extension Action: CustomStringConvertible {
     /// What it acts on: a path, or nothing.
     public var object: String {
         switch self {
-        case .cloneTree(_, let source, _, _): source
+        case .cloneTree(_, let source, _, _): source.path
         case .directory(let path, _, _), .symlink(let path, _), .file(let path, _, _), .attachTree(_, let path),
             .bind(_, let path, _), .fileSystem(_, let path, _, _), .rebind(_, let path, _), .pin(let path),
             .hide(let path, _),
@@ -39,7 +39,7 @@ extension Action: CustomStringConvertible {
             "map-ids newuidmap \(Self.list(users)) newgidmap \(Self.list(groups))"
         case .mapIds(.single(let inside, let user, let group)): "map-ids single \(inside)=\(user):\(group)"
         case .cloneTree(let index, let source, let attributes, let owner):
-            "clone-tree #\(index) \(source) \(attributes.names)"
+            "clone-tree #\(index) \(source.path) \(attributes.names)"
                 + (owner.map { " owner \($0.user):\($0.group)=\(IDs.command)" } ?? "")
         case .clone(let namespaces): "clone " + namespaces.names.joined(separator: ",")
         case .freshKeyring: "fresh-keyring"
@@ -55,7 +55,7 @@ extension Action: CustomStringConvertible {
         case .symlink(let path, let target): "symlink \(path) -> \(target)"
         case .file(let path, let contents, let mode): "file \(path) \(String(mode, radix: 8)) \(contents.utf8.count) B"
         case .attachTree(let index, let path): "attach-tree #\(index) \(path)"
-        case .bind(let source, let path, let attributes): "bind \(source) \(path) \(attributes.names)"
+        case .bind(let source, let path, let attributes): "bind \(source.path) \(path) \(attributes.names)"
         case .fileSystem(let type, let path, let parameters, let attributes):
             "file-system \(type) \(path) \(attributes.names)"
                 + parameters.map { $0.value.isEmpty ? " \($0.key)" : " \($0.key)=\($0.value)" }.joined()

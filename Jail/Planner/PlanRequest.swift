@@ -46,8 +46,8 @@ public struct PreparedJail: Sendable {
     public var searchPath: [String]
     /// What the plan gives, and what it does not give although the policy wants it.
     public var guarantees: GuaranteeSummary
-    /// Directories of the host that must exist before the start (private caches).
-    public var cacheDirectories: [String]
+    /// Trees of the host that commands may write. What Cordon itself trusts must not lie there.
+    public var writableTrees: [String]
 }
 
 /// Which promises hold.

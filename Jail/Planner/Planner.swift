@@ -14,6 +14,14 @@ public func makePlan(
     return try planner.make()
 }
 
+/// The private cache directories that a plan will mount; they must exist before it is made.
+public func cacheDirectories(policy: Policy, request: PlanRequest, machine: Machine) -> [String] {
+    CachePlan(
+        policy.fileSystem.caches.map(\.value), workspace: request.workspace, user: machine.user,
+        callerEnvironment: request.callerEnvironment
+    ).mounts.map(\.source)
+}
+
 private struct Planner {
     let policy: Policy
     let request: PlanRequest
@@ -32,11 +40,13 @@ private struct Planner {
         assurance = Assurance(allowed: Set(policy.allowDegraded.keys))
     }
 
+    var hasAutomaticToolchains = false
     /// Tool chains and caches: `(directory of the host, where it appears)`.
     var otherTrees: [(source: String, path: String)] = []
 
     struct Grant {
         var path: String
+        var source: HostTree
         var writable: Bool
     }
 
@@ -120,7 +130,7 @@ private struct Planner {
         return PreparedJail(
             plan: Plan(steps), filters: filters, environment: environment.variables,
             maskedValues: environment.maskedValues, directory: request.directory, searchPath: environment.searchPath,
-            guarantees: try assurance.settle(), cacheDirectories: caches.mounts.map(\.source))
+            guarantees: try assurance.settle(), writableTrees: grants.filter(\.writable).map(\.source.path))
     }
 
     private var namespaces: Namespaces {
@@ -167,9 +177,30 @@ private struct Planner {
         guard problems.isEmpty else { throw .invalid(problems) }
         for (path, writable) in found where !Self.isSurrounding(path) {
             // A path that is not there grants nothing, so leaving it out weakens nothing.
-            if (try? status(at: path, follow: true)) != nil { grants.append(Grant(path: path, writable: writable)) }
+            guard (try? status(at: path)) != nil else { continue }
+            grants.append(Grant(path: path, source: try resolve(path), writable: writable))
         }
         grants.sort { ($0.path.split(separator: "/").count, $0.path) < ($1.path.split(separator: "/").count, $1.path) }
+    }
+
+    /// A tree of the host as it is at this moment. In the workspace, where a jail may have planted them, no
+    /// symbolic link is followed; elsewhere the host's own are, once.
+    private func resolve(_ path: String) throws(PlanFailure) -> HostTree {
+        do throws(Errno) {
+            let real = ToolchainPlan.isInside(path, request.workspace) ? path : try resolvedPath(path)
+            let place = try open(
+                bytes: pathBytes(real), .path, beneath: currentDirectory, resolve: [.noSymlinks, .noMagicLinks])
+            return HostTree(path: real, status: try status(of: place.raw))
+        } catch {
+            throw .unreadable(path: path, error)
+        }
+    }
+
+    /// A file or directory of the host, and what it was when it was looked at.
+    struct HostTree {
+        var path: String
+        var status: FileStatus
+        var source: Source { Source(path, identity: status.identity) }
     }
 
     private static func isSurrounding(_ path: String) -> Bool {
@@ -212,11 +243,23 @@ private struct Planner {
             Surroundings.privateDirectories(
                 bytes: disk, inodes: policy.resources.inodes?.value ?? max(4096, disk / 8192),
                 owner: keeperOwns ? 0 : command.user, noExec: restrictsExecution))
+        hasAutomaticToolchains = policy.fileSystem.toolchains.value == .auto && !toolchains.roots.isEmpty
         if policy.fileSystem.toolchains.value != .auto { otherTrees = toolchains.roots.map { ($0, $0) } }
         otherTrees += caches.mounts.map { ($0.source, $0.path) }
-        for root in toolchains.roots { try addHostTree(root, at: root, writable: false, owned: false) }
-        for grant in grants { try addHostTree(grant.path, at: grant.path, writable: grant.writable, owned: true) }
-        for cache in caches.mounts { try addHostTree(cache.source, at: cache.path, writable: true, owned: true) }
+        for root in toolchains.roots { addHostTree(try resolve(root), at: root, writable: false, owned: false) }
+        for grant in grants { addHostTree(grant.source, at: grant.path, writable: grant.writable, owned: true) }
+        for cache in caches.mounts {
+            let tree = try resolve(cache.source)
+            if let writable = grants.first(where: { $0.writable && overlaps($0.source.path, tree.path) }) {
+                throw .invalid([
+                    Diagnostic(
+                        location: policy.fileSystem.caches.first?.location,
+                        message: "the private caches at \(tree.path) meet \(writable.path), which a jail may write",
+                        remedy: "set XDG_CACHE_HOME to a directory outside of it")
+                ])
+            }
+            addHostTree(tree, at: cache.path, writable: true, owned: true)
+        }
 
         let execute: LandlockAccess = restrictsExecution ? [] : .execute
         landlockRules += [
@@ -245,29 +288,26 @@ private struct Planner {
 
     /// A tree of the host at a path in the jail. As root the supervisor clones it, whatever directories lie
     /// above it, and maps its owner's id to the command's; otherwise jail-init does, with the caller's rights.
-    private mutating func addHostTree(_ source: String, at path: String, writable: Bool, owned: Bool)
-        throws(PlanFailure)
-    {
+    private mutating func addHostTree(_ tree: HostTree, at path: String, writable: Bool, owned: Bool) {
         var attributes: MountAttributes = [.noSetUid, .noDevices]
         if !writable { attributes.insert(.readOnly) }
         if restrictsExecution, !isExecutable(path) { attributes.insert(.noExec) }
         if machine.isPrivileged {
-            var owner: Owner?
-            if owned {
-                // A cache that is yet to be made will belong to the caller.
-                let status = try? status(at: source, follow: true)
-                owner = Owner(user: status?.user ?? machine.user, group: status?.group ?? machine.group)
-            }
-            add(.supervisor, .cloneTree(index: treeCount, source: source, attributes: attributes, owner: owner))
+            let owner = owned ? Owner(user: tree.status.user, group: tree.status.group) : nil
+            add(.supervisor, .cloneTree(index: treeCount, source: tree.source, attributes: attributes, owner: owner))
             add(.jailInit, .attachTree(index: treeCount, path: path))
             treeCount += 1
         } else {
-            add(.jailInit, .bind(source: source, path: path, attributes: attributes))
+            add(.jailInit, .bind(source: tree.source, path: path, attributes: attributes))
         }
         var access = LandlockAccess.read
         if writable { access.formUnion(.change) }
         if !restrictsExecution { access.formUnion(.execute) }
         landlockRules.append(LandlockRule(path, access))
+    }
+
+    private func overlaps(_ one: String, _ other: String) -> Bool {
+        ToolchainPlan.isInside(one, other) || ToolchainPlan.isInside(other, one)
     }
 
     private func isExecutable(_ path: String) -> Bool {
@@ -287,6 +327,10 @@ private struct Planner {
             guard let path = literalPath(pattern) else { continue }
             pins += ancestors(of: path)
             masks.append(.hide(path: path, optional: true))
+            // What a link names is denied with it.
+            if let status = try? status(at: path), status.isSymlink, let target = try? resolvedPath(path) {
+                masks.append(.hide(path: target, optional: true))
+            }
         }
         let walk = TreeWalk(
             deny: deny.filter { literalPath($0) == nil && $0.anchor == .workspace },
@@ -295,16 +339,20 @@ private struct Planner {
         // of a million files, as rustup and pyenv have, take longer than a run. SECURITY.md says so.
         let socketsOnly = TreeWalk(deny: [], protect: [])
         for root in otherTrees where (try? status(at: root.source))?.isDirectory == true {
-            masks += try socketsOnly.masks(in: root.source).sockets.map {
-                .hide(path: root.path + $0.dropFirst(root.source.count), optional: true)
-            }
+            let tree = try resolve(root.source)
+            masks += try socketsOnly.masks(in: tree.path, identity: tree.status.identity, shownAt: root.path).sockets
+                .map {
+                    .hide(path: $0, optional: false)
+                }
         }
-        for grant in grants where (try? status(at: grant.path, follow: true))?.isDirectory == true {
-            let found = try walk.masks(in: grant.path)
+        for grant in grants where grant.source.status.isDirectory {
+            let found = try walk.masks(
+                in: grant.source.path, identity: grant.source.status.identity, shownAt: grant.path)
             if grant.writable { pins += found.pinned }
-            masks += found.hidden.map { .hide(path: $0, optional: true) }
-            masks += found.sockets.map { .hide(path: $0, optional: true) }
-            if grant.writable { masks += found.protected.map { .protect(path: $0, optional: true) } }
+            // What was seen must be there when it is masked: if it moved meanwhile, the jail does not start.
+            masks += found.hidden.map { .hide(path: $0, optional: false) }
+            masks += found.sockets.map { .hide(path: $0, optional: false) }
+            if grant.writable { masks += found.protected.map { .protect(path: $0, optional: false) } }
         }
         for pattern in protect {
             guard let path = literalPath(pattern) else { continue }
@@ -313,17 +361,26 @@ private struct Planner {
         }
         // A mount point cannot be renamed, so the names that patterns rest on stay: `.git` cannot be moved aside and
         // replaced by a copy with other hooks, and `.kube/config` cannot become `moved/config`. Upper ones first.
-        for path in Set(pins).sorted() {
-            add(.jailInit, .pin(path: path))
+        // Compared as bytes: to Swift two spellings of é are one text, to the kernel two files.
+        for path in Set(pins.map { Array($0.utf8) }).sorted(by: { $0.lexicographicallyPrecedes($1) }) {
+            add(.jailInit, .pin(path: String(decoding: path, as: UTF8.self)))
         }
         add(.jailInit, masks)
-        for pattern in deny where literalPath(pattern) == nil && pattern.anchor == .root {
-            let place = rules.deny.first { $0.value == pattern }?.location
+        // A pattern that nothing above looks for would be silently without effect.
+        for rule in rules.deny + rules.protect where literalPath(rule.value) == nil && rule.value.anchor != .workspace {
             throw .invalid([
                 Diagnostic(
-                    location: place, message: "\(pattern.text): a pattern from / cannot be masked",
+                    location: rule.location,
+                    message: rule.value.anchor == .home
+                        ? "\(rule.value.text): the jail's home is private and empty at the start: there is nothing to mask"
+                        : "\(rule.value.text): a pattern from / cannot be masked",
                     remedy: "name a path without wildcards, or a pattern in the workspace")
             ])
+        }
+        if policy.fileSystem.toolchains.value == .auto, hasAutomaticToolchains {
+            assurance.lack(
+                .sockets, "tool chains that PATH names are not searched for sockets",
+                remedy: "name them in `[fs] toolchains`, or set it to \"none\"")
         }
         assurance.give(.sockets)
         if !deny.isEmpty { assurance.give(.deny) }

@@ -43,7 +43,7 @@ enum Surroundings {
     /// The host's programs and libraries.
     static func programs() -> [Action] {
         var actions: [Action] = [
-            .bind(source: "/usr", path: "/usr", attributes: common.union(.readOnly))
+            .bind(source: Source("/usr"), path: "/usr", attributes: common.union(.readOnly))
         ]
         for name in programDirectories {
             let path = "/" + name
@@ -51,7 +51,7 @@ enum Surroundings {
             if status.isSymlink, let target = try? readLink(path) {
                 actions.append(.symlink(path: path, target: target))
             } else if status.isDirectory {
-                actions.append(.bind(source: path, path: path, attributes: common.union(.readOnly)))
+                actions.append(.bind(source: Source(path), path: path, attributes: common.union(.readOnly)))
             }
         }
         return actions
@@ -78,7 +78,12 @@ enum Surroundings {
                     result.append((nil, .symlink(path: "/" + name, target: try readLink(name, in: directory.raw))))
                 } else if status.isDirectory {
                     result.append(
-                        (nil, .bind(source: root + "/" + name, path: "/" + name, attributes: common.union(.readOnly))))
+                        (
+                            nil,
+                            .bind(
+                                source: Source(root + "/" + name), path: "/" + name, attributes: common.union(.readOnly)
+                            )
+                        ))
                 }
             }
             return result
@@ -120,7 +125,8 @@ enum Surroundings {
             } else {
                 // A relative link would lead elsewhere from the jail's /etc, so resolv.conf is followed here.
                 let source = status.isSymlink ? (try? resolvedPath(path)) ?? path : path
-                actions.append(.bind(source: source, path: path, attributes: common.union([.readOnly, .noExec])))
+                actions.append(
+                    .bind(source: Source(source), path: path, attributes: common.union([.readOnly, .noExec])))
             }
         }
         return actions
@@ -130,7 +136,8 @@ enum Surroundings {
     static func deviceDirectory(hasTtyGroup: Bool) -> [Action] {
         var actions: [Action] = [.directory(path: "/dev", mode: 0o755, owner: 0)]
         for name in devices {
-            actions.append(.bind(source: "/dev/" + name, path: "/dev/" + name, attributes: [.noSetUid, .noExec]))
+            actions.append(
+                .bind(source: Source("/dev/" + name), path: "/dev/" + name, attributes: [.noSetUid, .noExec]))
         }
         for (name, target) in [
             ("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"),

@@ -26,13 +26,17 @@ struct TreeWalk {
         self.protect = protect.map(PreparedPattern.init)
     }
 
-    /// Walks a tree. Patterns are held against paths relative to it.
-    func masks(in root: String) throws(PlanFailure) -> MaskList {
+    /// Walks a tree, which must be the given file still. Patterns are held against paths relative to it, and what
+    /// is found is named as it is shown in the jail.
+    func masks(in root: String, identity: FileIdentity, shownAt shown: String) throws(PlanFailure) -> MaskList {
         var list = MaskList()
         do throws(Errno) {
-            let directory = try open(root, [.readOnly, .directory, .noFollow])
+            let directory = try open(
+                bytes: pathBytes(root), [.readOnly, .directory], beneath: currentDirectory,
+                resolve: [.noSymlinks, .noMagicLinks])
+            guard try status(of: directory.raw).identity == identity else { throw Errno.stale }
             var names: [[UInt8]] = []
-            try visit(directory.raw, root: root, names: &names, protectedAbove: false, &list)
+            try visit(directory.raw, root: shown, names: &names, protectedAbove: false, &list)
         } catch {
             throw .unreadable(path: root, error)
         }
@@ -75,9 +79,10 @@ struct TreeWalk {
                         bytes: entry.name, [.readOnly, .directory, .noFollow], beneath: directory,
                         resolve: [.beneath, .noSymlinks])
                 } catch {
-                    // What this caller may not list, the jail may not either: it has the caller's rights or less.
-                    if error == .accessDenied { continue }
-                    throw error
+                    // What cannot be searched cannot be shown: its owner, whom the command is, may open it later.
+                    guard error == .accessDenied else { throw error }
+                    list.hidden.append(Self.path(root, names))
+                    continue
                 }
                 try visit(child.raw, root: root, names: &names, protectedAbove: protected, &list)
             }

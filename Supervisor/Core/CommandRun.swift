@@ -45,7 +45,6 @@ public func run(
     )
     do throws(LaunchFailure) {
         let programs = try filters.programs(for: prepared.filters)
-        for directory in prepared.cacheDirectories { try makeCacheDirectory(directory) }
         var run = try CommandRun.start(request, prepared, programs, supervisor, guarantees)
         try run.loop()
         return run.finish()
@@ -53,18 +52,6 @@ public func run(
         var outcome = Outcome(reason: .error, guarantees: guarantees)
         outcome.failure = error
         return outcome
-    }
-}
-
-private func makeCacheDirectory(_ path: String) throws(LaunchFailure) {
-    var made = ""
-    for component in path.split(separator: "/") {
-        made += "/" + component
-        try step("cache", made) { () throws(Errno) in
-            do throws(Errno) { try makeDirectory(made, mode: 0o700) } catch {
-                guard error == .exists else { throw error }
-            }
-        }
     }
 }
 
@@ -93,6 +80,7 @@ private struct CommandRun: ~Copyable {
     private var reapedCpuMicroseconds: UInt64 = 0, reapedPeakMemory: UInt64 = 0
     private var interruption: Interruption?
     private var startedAt: UInt64?
+    private var drainDeadline: UInt64?
     private var cpuBaseline: UInt64 = 0
     private var cpuCheckAt: UInt64?
 
@@ -195,7 +183,8 @@ private struct CommandRun: ~Copyable {
         if let raw = signals.read({ $0.descriptor.raw }) { try watch(raw, .readable, .signals) }
 
         while !(isOver && output.isDone && errors.isDone) {
-            let timeout = isOver ? nil : nextTimeout()
+            let timeout = isOver ? drainTimeout() : nextTimeout()
+            if isOver, timeout == 0 { break }
             let events = try step("epoll") { () throws(Errno) in try poller.wait(milliseconds: timeout) }
             for event in events {
                 guard let token = Token(rawValue: event.token) else { continue }
@@ -274,7 +263,9 @@ private struct CommandRun: ~Copyable {
             for number in earlySignals { try forward(number) }
             earlySignals = []
         case .exited(let pid, let status, let cpu, let memory):
-            reapedCpuMicroseconds += cpu
+            // Saturating: a jail is never believed.
+            let sum = reapedCpuMicroseconds.addingReportingOverflow(cpu)
+            reapedCpuMicroseconds = sum.overflow ? .max : sum.partialValue
             reapedPeakMemory = max(reapedPeakMemory, memory)
             if pid == mainPid {
                 end(status)
@@ -325,7 +316,11 @@ private struct CommandRun: ~Copyable {
 
     private mutating func readSignals() throws(LaunchFailure) {
         while let number = signals.read({ (try? $0.next()) ?? nil }) ?? nil {
-            if isOver { continue }
+            if isOver {
+                // The command is over; what is left is a reader that does not read.
+                drainDeadline = monotonicNanoseconds()
+                continue
+            }
             let asksToEnd = [Signal.hangUp, Signal.interrupt, Signal.quit, Signal.terminate].contains(number)
             // The second request to end is not a request any more.
             if asksToEnd, let first = interruption { return stopAfterSignal(first.signal) }
@@ -341,6 +336,7 @@ private struct CommandRun: ~Copyable {
     }
 
     private mutating func stopAfterSignal(_ number: Int32) {
+        drainDeadline = monotonicNanoseconds() + Self.grace
         outcome.reason = .signaled
         outcome.signal = number
         stop()
@@ -373,8 +369,17 @@ private struct CommandRun: ~Copyable {
         if request.killsOnOutput, output.total + errors.total > request.outputLimit { return stop(for: .outputLimit) }
     }
 
+    /// Milliseconds that are left for output to be read, where there is a bound.
+    private func drainTimeout() -> Int? {
+        guard let deadline = drainDeadline else { return nil }
+        let now = monotonicNanoseconds()
+        return deadline <= now ? 0 : Int((deadline - now + 999_999) / 1_000_000)
+    }
+
     private mutating func stop(for reason: EndReason) {
         outcome.reason = reason
+        // Who sets a limit wants an end: a reader that stalls does not put it off for ever.
+        drainDeadline = monotonicNanoseconds() + Self.grace
         stop()
     }
 

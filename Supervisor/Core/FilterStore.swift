@@ -4,9 +4,10 @@ internal import Linux
 
 /// Programs by fingerprint: in memory, on disk, else compiled.
 ///
-/// The directory belongs to this user alone, or it is not used: whoever can write a filter can weaken it.
+/// The directory belongs to this user alone and lies outside of what jails may write (`outside(of:)`), or it is
+/// not used: whoever can write a filter can weaken it.
 public struct FilterStore: Sendable {
-    private let directory: String?
+    private var directory: String?
 
     /// - Parameter directory: where programs are kept; nil: nowhere.
     public init(directory: String?) { self.directory = directory }
@@ -16,6 +17,25 @@ public struct FilterStore: Sendable {
         if effectiveUser == 0 { return FilterStore(directory: "/var/cache/cordon/filters") }
         guard let base = cacheHome ?? home.map({ $0 + "/.cache" }) else { return FilterStore(directory: nil) }
         return FilterStore(directory: base + "/cordon/filters")
+    }
+
+    /// The same store, or none where its directory lies in a tree that jails may write, or the other way round:
+    /// whoever writes there writes the filters of the next run.
+    public func outside(of writableTrees: [String]) -> FilterStore {
+        guard let directory, let real = existing(directory) else { return self }
+        let meets = writableTrees.contains { tree in
+            real == tree || real.hasPrefix(tree + "/") || tree.hasPrefix(real + "/")
+        }
+        return meets ? FilterStore(directory: nil) : self
+    }
+
+    /// The real path of a directory that may not exist yet.
+    private func existing(_ path: String) -> String? {
+        if let real = try? resolvedPath(path) { return real }
+        guard let slash = path.lastIndex(of: "/"), slash != path.startIndex,
+            let above = existing(String(path[..<slash]))
+        else { return path }
+        return above + path[slash...]
     }
 
     /// The two programs for a request, in load order.

@@ -10,35 +10,48 @@ struct InputStream: ~Copyable {
     /// Regular files are always ready and cannot be watched.
     private var sourceIsWatchable = true
     private var targetIsWatched = false
-    private static let source: Int32 = 0
+    /// The caller's descriptor 0, opened anew where it is a pipe or a terminal: another reader may be quicker, and
+    /// waiting for what it took would stop the clock.
+    private let reopened: Descriptor?
+    private let source: Int32
 
     init(target: consuming Descriptor, isOpen: Bool) {
         try? target.setNonBlocking(true)
         self.target = consume target
         sourceIsOpen = isOpen
+        let own = isOpen ? reopenNonBlocking(0, .readOnly) : nil
+        source = own.read { $0.raw } ?? 0
+        reopened = own
     }
 
     /// Starts watching.
-    mutating func watch(_ poller: borrowing Poller, source: UInt64, target: UInt64) throws(LaunchFailure) {
+    mutating func watch(_ poller: borrowing Poller, source sourceToken: UInt64, target targetToken: UInt64)
+        throws(LaunchFailure)
+    {
         guard sourceIsOpen else { return close() }
-        do throws(Errno) { try poller.add(Self.source, .readable, token: source) } catch {
+        do throws(Errno) { try poller.add(source, .readable, token: sourceToken) } catch {
             sourceIsWatchable = false
             // EPERM: always ready. Anything else (a closed descriptor 0): there is no input.
             if error != .notPermitted { return close() }
             if let raw = self.target.read({ $0.raw }) {
-                try step("epoll") { () throws(Errno) in try poller.add(raw, .writable, token: target) }
+                try step("epoll") { () throws(Errno) in try poller.add(raw, .writable, token: targetToken) }
             }
         }
     }
 
     /// Moves what can be moved without waiting.
-    mutating func advance(_ poller: borrowing Poller, _ source: UInt64, _ targetToken: UInt64) {
+    mutating func advance(_ poller: borrowing Poller, _ sourceToken: UInt64, _ targetToken: UInt64) {
         guard let raw = target.read({ $0.raw }) else { return }
         if pending.isEmpty {
             guard sourceIsOpen else { return close() }
-            let count = (try? read(Self.source, into: &buffer)) ?? 0
-            if count == 0 { return end(poller) }
-            pending = buffer[..<count]
+            do throws(Errno) {
+                let count = try read(source, into: &buffer)
+                if count == 0 { return end(poller) }
+                pending = buffer[..<count]
+            } catch {
+                if error == .again { return }
+                return end(poller)
+            }
         }
         do throws(Errno) {
             let count = try write(raw, pending)
@@ -53,15 +66,15 @@ struct InputStream: ~Copyable {
         targetIsWatched = !pending.isEmpty
         if pending.isEmpty {
             try? poller.remove(raw)
-            try? poller.add(Self.source, .readable, token: source)
+            try? poller.add(source, .readable, token: sourceToken)
         } else {
-            try? poller.remove(Self.source)
+            try? poller.remove(source)
             try? poller.add(raw, .writable, token: targetToken)
         }
     }
 
     private mutating func end(_ poller: borrowing Poller) {
-        if sourceIsWatchable { try? poller.remove(Self.source) }
+        if sourceIsWatchable { try? poller.remove(source) }
         close()
     }
 

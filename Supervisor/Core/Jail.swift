@@ -159,15 +159,15 @@ public struct Jail: ~Copyable {
     }
 
     private func clone(_ tree: SupervisorSteps.Tree) throws(LaunchFailure) -> Descriptor {
-        let copy = try step("clone-tree", tree.source) { () throws(Errno) in
-            try cloneTree(tree.source, recursive: true)
+        let copy = try step("clone-tree", tree.source.path) { () throws(Errno) in
+            try cloneTree(tree.source.path, identity: tree.source.identity)
         }
         var map: Descriptor?
         if let owner = tree.owner, let first = range.read({ $0.first }), let command = plan.commandIdentity {
             map = try makeMountNamespaceMap(
                 owner: owner, commandUser: first + command.user, commandGroup: first + command.group)
         }
-        try step("clone-tree", tree.source) { () throws(Errno) in
+        try step("clone-tree", tree.source.path) { () throws(Errno) in
             try setMountAttributes(of: copy.raw, set: tree.attributes, recursive: true, idMap: map?.raw)
         }
         return copy
@@ -246,7 +246,7 @@ private func memoryFile(_ name: String, _ bytes: [UInt8]) throws(Errno) -> Descr
 /// The supervisor's and the stub's parts of a plan.
 struct SupervisorSteps {
     struct Tree {
-        var source: String
+        var source: Source
         var attributes: MountAttributes
         var owner: Owner?
     }

@@ -98,6 +98,8 @@ struct OutputStream: ~Copyable {
     private var source: Descriptor?
     /// The caller's descriptor, or nil where the stream is captured.
     private let target: Int32?
+    /// The same pipe or terminal, opened anew, so that writing to it never waits.
+    private let reopened: Descriptor?
     private(set) var capture: Capture
     private var masker: Masker
     /// Where the target is a terminal.
@@ -121,7 +123,9 @@ struct OutputStream: ~Copyable {
     init(source: consuming Descriptor, target: Int32?, limit: UInt64, masked: [String]) throws(Errno) {
         try source.setNonBlocking(true)
         self.source = consume source
-        self.target = target
+        let own = target.flatMap { reopenNonBlocking($0, .writeOnly) }
+        self.target = own.read { $0.raw } ?? target
+        reopened = own
         capture = Capture(limit: limit)
         masker = Masker(masked)
         if let target, isTerminal(target) { terminal = TerminalFilter() }

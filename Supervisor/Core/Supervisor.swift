@@ -15,9 +15,18 @@ public final class Supervisor: Sendable {
     /// Opens the programs that jails need and starts the janitor.
     ///
     /// - Parameter programs: the directory with `jail-init` and `cordon-janitor`; nil: this program's own.
-    public init(machine: Machine, programs: String? = nil) throws(LaunchFailure) {
+    /// - Parameter writableTrees: what jails may write. Programs there could be replaced by the jail that they start.
+    public init(machine: Machine, programs: String? = nil, outsideOf writableTrees: [String] = []) throws(LaunchFailure)
+    {
         self.machine = machine
         let directory = if let programs { programs } else { try Self.ownDirectory() }
+        if let tree = writableTrees.first(where: { directory == $0 || directory.hasPrefix($0 + "/") }) {
+            throw LaunchFailure(
+                step: "open", object: directory,
+                remedy:
+                    "Cordon's own programs lie in \(tree), which the jail may write: install them elsewhere, such as /usr/local"
+            )
+        }
         null = try step("open", "/dev/null") { () throws(Errno) in try open("/dev/null", .readWrite) }
         initExecutable = try Self.openSealed(directory + "/jail-init", privileged: machine.isPrivileged)
         janitor = try Self.startJanitor(directory + "/cordon-janitor", needed: machine.cgroups.layout != .none)

@@ -7,13 +7,29 @@
 // Raw bytes reach a terminal only through a PTY that a person attached.
 
 /// Makes a stream safe to show, whatever way it is cut into pieces.
-struct TerminalFilter {
+public struct TerminalFilter {
     /// The start of a sequence that may yet be SGR: `ESC`, or `ESC [` and parameters.
     private var sequence: [UInt8] = []
     /// The first byte of a UTF-8 sequence, when its second decides whether it is a C1 control (U+0080…U+009F).
     private var lead: UInt8?
+    /// How many bytes of a UTF-8 sequence are still to come. Outside of one, a byte of 0x80…0x9f is a C1 control
+    /// to an 8-bit terminal.
+    private var continuation = 0
     private static let longestSequence = 32
     private static let escape: UInt8 = 0x1b
+
+    /// A whole text with every control but tab and newline made visible.
+    public static func visible(_ text: String) -> [UInt8] {
+        var output: [UInt8] = []
+        for scalar in text.unicodeScalars {
+            switch scalar.value {
+            case 0x09, 0x0a: output.append(UInt8(scalar.value))
+            case ..<0x20, 0x7f...0x9f: output += Array(("\\x" + String(scalar.value, radix: 16)).utf8)
+            default: output += UTF8.encode(scalar).map(Array.init) ?? []
+            }
+        }
+        return output
+    }
 
     mutating func filter(_ bytes: [UInt8]) -> [UInt8] {
         var output: [UInt8] = []
@@ -36,6 +52,7 @@ struct TerminalFilter {
             lead = nil
             if (0x80...0x9f).contains(byte) { return visible(byte, &output) }
             output.append(first)
+            if (0xa0...0xbf).contains(byte) { return output.append(byte) }
         }
         if !sequence.isEmpty {
             switch (sequence.count, byte) {
@@ -50,7 +67,16 @@ struct TerminalFilter {
             default: show(&output)
             }
         }
+        if continuation > 0, (0x80...0xbf).contains(byte) {
+            continuation -= 1
+            return output.append(byte)
+        }
+        continuation = 0
         switch byte {
+        case 0x80...0x9f: visible(byte, &output)
+        case 0xc3...0xdf, 0xe0...0xef, 0xf0...0xf4:
+            continuation = byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3
+            output.append(byte)
         case Self.escape: sequence = [byte]
         case 0x08, 0x09, 0x0a, 0x0d: output.append(byte)
         case ..<0x20, 0x7f: visible(byte, &output)

@@ -1,11 +1,14 @@
 // cordon: the front end. It reads the command line and prints; all that is privileged is in the core.
 internal import Linux
+internal import SupervisorCore
 
 @main
 struct Cordon {
     static func main() {
         // A reader that goes away is an error to handle, not a reason to die with a jail still running.
         Signal.ignore(Signal.pipe)
+        // A file that is opened while one of 0-2 is closed would take its place, and get the command's output.
+        try? fillStandardDescriptors()
         let arguments: [String]
         do throws(UsageError) { arguments = try programArguments() } catch { fail(error) }
         switch arguments.first {
@@ -63,10 +66,12 @@ func leave(printing text: String, code: Int32, to descriptor: Int32 = 1) -> Neve
 /// Writes a whole text; false when it could not.
 @discardableResult
 func put(_ text: String, to descriptor: Int32) -> Bool {
-    var rest = Array(text.utf8)[...]
+    // Messages name files, and jails name files: a terminal is shown controls, never given them.
+    var rest = (isTerminal(descriptor) ? TerminalFilter.visible(text) : Array(text.utf8))[...]
     while !rest.isEmpty {
-        guard let count = try? write(descriptor, rest), count > 0 else { return false }
-        rest = rest.dropFirst(count)
+        do throws(Errno) { rest = rest.dropFirst(try write(descriptor, rest)) } catch {
+            guard error == .again, (try? waitWritable(descriptor)) != nil else { return false }
+        }
     }
     return true
 }

@@ -100,21 +100,47 @@ private func pad(_ text: String, _ width: Int) -> String {
     return width < 0 ? space + text : text + space
 }
 
-/// A file that was opened before the run, with the caller's rights.
+/// Where the report goes: judged before the run, written after it, when every process of the jail is dead.
+///
+/// The path may lie in the workspace, so no symbolic link is followed, nothing but a regular file is replaced,
+/// and the new file gets its name only when it is complete.
 struct ReportFile: ~Copyable {
-    private let file: Descriptor
+    private let directory: Descriptor
+    private let name: String
 
     init(_ path: String) throws(RunRefusal) {
-        do throws(Errno) { file = try open(path, [.writeOnly, .create, .truncate], mode: 0o644) } catch {
-            throw RunRefusal(LaunchFailure(step: "report", object: path, errno: error))
+        let slash = path.lastIndex(of: "/")
+        let above = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        name = slash.map { String(path[path.index(after: $0)...]) } ?? path
+        directory = try Self.openDirectory(above, name: name, path: path)
+    }
+
+    private static func openDirectory(_ above: String, name: String, path: String) throws(RunRefusal) -> Descriptor {
+        do throws(Errno) {
+            let directory = try open(above, [.readOnly, .directory], beneath: currentDirectory, resolve: [.noSymlinks])
+            if name.isEmpty { throw Errno.isDirectory }
+            if let present = try? status(at: name, in: directory.raw), !present.isRegular { throw Errno.invalid }
+            if !mayWrite(above) { throw Errno.accessDenied }
+            return directory
+        } catch {
+            throw RunRefusal(
+                LaunchFailure(
+                    step: "report", object: path, errno: error,
+                    remedy: "name a regular file in a directory that you may write, through no symbolic link"))
         }
     }
 
     borrowing func write(_ text: String) -> Bool {
+        let temporary = ".cordon-report-\(processID)"
         do throws(Errno) {
+            let file = try open(
+                temporary, [.writeOnly, .create, .exclusive], mode: 0o644, beneath: directory.raw,
+                resolve: [.beneath, .noSymlinks])
             try file.writeAll(Array(text.utf8))
+            try rename(temporary, to: name, in: directory.raw)
             return true
         } catch {
+            try? unlink(temporary, in: directory.raw)
             return false
         }
     }

@@ -61,7 +61,7 @@ private func execute(_ options: RunOptions) throws(RunRefusal) -> Outcome {
     // Said always: a network that is open, a limit that is another one than its name suggests.
     for note in prepared.guarantees.notes { put("cordon: \(note)\n", to: 2) }
     do throws(LaunchFailure) {
-        let supervisor = try Supervisor(machine: machine)
+        let supervisor = try Supervisor(machine: machine, outsideOf: prepared.writableTrees)
         var request = RunRequest(arguments: options.command)
         request.wallLimit = policy.resources.wall?.value
         request.cpuLimit = policy.resources.cpu?.value
@@ -71,7 +71,8 @@ private func execute(_ options: RunOptions) throws(RunRefusal) -> Outcome {
         let store = FilterStore.standard(
             home: environment.first { $0.name == "HOME" }?.value,
             cacheHome: environment.first { $0.name == "XDG_CACHE_HOME" }?.value)
-        return run(request, in: prepared, filters: store, supervisor: supervisor)
+        return run(
+            request, in: prepared, filters: store.outside(of: prepared.writableTrees), supervisor: supervisor)
     } catch {
         throw RunRefusal(error)
     }
@@ -113,6 +114,13 @@ private func plan(
     let request = PlanRequest(
         workspace: place.path, directory: place.directory, callerEnvironment: environment,
         setEnvironment: options.limits.environment.map { (name: $0.0, value: $0.1) }, image: image)
+    do throws(LaunchFailure) {
+        for directory in cacheDirectories(policy: policy, request: request, machine: machine) {
+            try makePrivateDirectory(directory)
+        }
+    } catch {
+        throw RunRefusal(error)
+    }
     do throws(PlanFailure) { return try makePlan(policy: policy, request: request, machine: machine) } catch {
         let text = error.description
         throw RunRefusal(

@@ -14,12 +14,16 @@ struct Workspace {
         let resolved: String
         do throws(Errno) {
             resolved = try resolvedPath(wanted)
+            // A link in its path may be one that a jail planted: what is named must be what is mounted.
+            if chosen != nil { try Self.requireNoLinks(wanted, resolved) }
             guard try status(at: resolved).isDirectory else { throw Errno.notDirectory }
         } catch {
             throw RunRefusal(
                 LaunchFailure(
                     step: "workspace", object: wanted, errno: error,
-                    remedy: "name an existing directory with --workspace"))
+                    remedy: error == .loop
+                        ? "a symbolic link leads there: name the directory itself, \((try? resolvedPath(wanted)) ?? "")"
+                        : "name an existing directory with --workspace"))
         }
         if let reason = Self.objection(to: resolved, home: home.flatMap { try? resolvedPath($0) }) {
             throw RunRefusal(
@@ -35,6 +39,10 @@ struct Workspace {
         }
     }
 
+    private static func requireNoLinks(_ wanted: String, _ resolved: String) throws(Errno) {
+        _ = try open(wanted, [.path, .directory], beneath: currentDirectory, resolve: [.noSymlinks])
+    }
+
     private static let system = [
         "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr", "/var",
     ]
@@ -44,7 +52,9 @@ struct Workspace {
         if let home, home == path || home.hasPrefix(path + "/") {
             return "your home, with all that is in it, is not a workspace"
         }
-        if system.contains(path) || ["/proc/", "/sys/", "/dev/"].contains(where: { path.hasPrefix($0) }) {
+        if system.contains(path)
+            || ["/proc/", "/sys/", "/dev/", "/run/cordon", "/var/cache/cordon"].contains(where: { path.hasPrefix($0) })
+        {
             return "a directory of the system is not a workspace"
         }
         return nil

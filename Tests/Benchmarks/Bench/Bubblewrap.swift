@@ -21,14 +21,14 @@ struct Bubblewrap: ~Copyable {
         for step in plan.steps {
             switch step.action {
             case .cloneTree(let index, let source, let attributes, _):
-                sources[index] = (source, attributes.contains(.readOnly))
+                sources[index] = (source.path, attributes.contains(.readOnly))
             case .attachTree(let index, let path):
                 if let tree = sources[index] {
                     arguments += [tree.readOnly ? "--ro-bind" : "--bind", tree.source, path]
                 }
             case .bind(let source, let path, let attributes):
                 if path.hasPrefix("/dev/") { continue }
-                arguments += [attributes.contains(.readOnly) ? "--ro-bind" : "--bind", source, path]
+                arguments += [attributes.contains(.readOnly) ? "--ro-bind" : "--bind", source.path, path]
             case .symlink(let path, let target):
                 if !path.hasPrefix("/dev/") { arguments += ["--symlink", target, path] }
             case .directory(let path, _, _):
