@@ -256,7 +256,8 @@ private struct CommandRun: ~Copyable {
             startedAt = now
             clock.start(now: now)
             // What was used so far was the set-up's.
-            cpuBaseline = (jail.cgroups.read { $0.cpuMicroseconds() } ?? nil) ?? 0
+            // It is read a little late, so it is bounded by what a set-up can have used.
+            cpuBaseline = min((jail.cgroups.read { $0.cpuMicroseconds() } ?? nil) ?? 0, 20_000)
             cpuCheckAt = clock.nextCpuCheck(now: now, used: 0)
             outcome.times.append(Jail.NamedTime(step: "started", nanoseconds: monotonicNanoseconds()))
             if let status = earlyDeaths[pid] { return end(status) }

@@ -230,9 +230,11 @@ public struct Jail: ~Copyable {
 /// One message's bytes; empty when the other side is gone, in whatever way it went.
 func receiveOrEnd(on socket: Int32) throws(Errno) -> [UInt8] {
     do throws(Errno) { return try receive(on: socket, capacity: 65536).bytes } catch {
-        if error == .connectionReset { return [] }
-        throw error
+        guard error == .connectionReset else { throw error }
     }
+    // The other side left with a message of ours unread. That is told first, and once; what it said before is
+    // still there to be read.
+    return try receive(on: socket, capacity: 65536).bytes
 }
 
 /// A file in memory with these contents, to be read from the start.

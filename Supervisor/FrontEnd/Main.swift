@@ -67,7 +67,8 @@ func leave(printing text: String, code: Int32, to descriptor: Int32 = 1) -> Neve
 @discardableResult
 func put(_ text: String, to descriptor: Int32) -> Bool {
     // Messages name files, and jails name files: a terminal is shown controls, never given them.
-    var rest = (isTerminal(descriptor) ? TerminalFilter.visible(text) : Array(text.utf8))[...]
+    // What goes to standard output is our own, colours included, or JSON.
+    var rest = (descriptor == 2 && isTerminal(2) ? TerminalFilter.visible(text) : Array(text.utf8))[...]
     while !rest.isEmpty {
         do throws(Errno) { rest = rest.dropFirst(try write(descriptor, rest)) } catch {
             guard error == .again, (try? waitWritable(descriptor)) != nil else { return false }

@@ -56,7 +56,10 @@ private func execute(_ options: RunOptions) throws(RunRefusal) -> Outcome {
     let place = try Workspace(options.workspace, home: environment.first { $0.name == "HOME" }?.value)
     let policy = try loadPolicy(options, machine: machine)
     let prepared = try plan(policy, options, place, environment, machine)
-    if options.printPlan { leave(printing: prepared.plan.description + "\n", code: 0) }
+    if options.printPlan {
+        let text = prepared.plan.description + "\n"
+        leave(printing: isTerminal(1) ? String(decoding: TerminalFilter.visible(text), as: UTF8.self) : text, code: 0)
+    }
 
     // Said always: a network that is open, a limit that is another one than its name suggests.
     for note in prepared.guarantees.notes { put("cordon: \(note)\n", to: 2) }

@@ -116,7 +116,7 @@ enum Fixture {
                 unsafe environment.withUnsafeBufferPointer { environment in
                     var failed: Int32 = 0
                     var request = unsafe cordon_clone_request(
-                        flags: 0, cgroup: -1, executable: executable, null: ends[1], control: -1,
+                        flags: 0, cgroup: -1, executable: executable, null: ends[1], control: -1, niceness: 0,
                         ambient_capabilities: 0, arguments: arguments.baseAddress, environment: environment.baseAddress)
                     child = unsafe cordon_clone_exec(&request, &pidfd, &failed)
                 }

@@ -22,13 +22,13 @@ import Testing
     @Test func whatSetsThemApart() throws {
         let agent = try load([:], from: "preset:agent")
         #expect(agent.fileSystem.write.map(\.value.text) == ["${workspace}"])
-        #expect(Array(agent.allowDegraded.keys) == [.denyCreate])
+        #expect(Set(agent.allowDegraded.keys) == [.denyCreate, .sockets])
         #expect(agent.resources.wall?.value == 300_000 && agent.resources.cpu?.value == 120_000)
         #expect(agent.resources.memory?.value == .bytes(1 << 30))
         #expect(agent.resources.wall?.location?.file == "preset:agent")
 
         let readonly = try load([:], from: "preset:readonly")
-        #expect(readonly.fileSystem.write.isEmpty && readonly.allowDegraded.isEmpty)
+        #expect(readonly.fileSystem.write.isEmpty && Set(readonly.allowDegraded.keys) == [.sockets])
 
         let pure = try load([:], from: "preset:pure")
         #expect(
