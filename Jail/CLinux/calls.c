@@ -69,10 +69,6 @@ int cordon_fsconfig(int context, const char *key, const char *value) {
     return result(syscall(SYS_fsconfig, context, command, key, value, 0));
 }
 
-int cordon_ioctl_pointer(int descriptor, unsigned long request, void *argument) {
-    return result(ioctl(descriptor, request, argument));
-}
-
 int cordon_lock_byte(int descriptor, int64_t offset) {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = offset, .l_len = 1};
     return result(fcntl(descriptor, F_OFD_SETLK, &lock));

@@ -40,12 +40,6 @@ public struct Poller: ~Copyable {
         try check(unsafe epoll_ctl(descriptor.raw, Int32(EPOLL_CTL_ADD), watched, &event))
     }
 
-    /// Changes what is waited for.
-    public borrowing func modify(_ watched: Int32, _ events: Events, token: UInt64) throws(Errno) {
-        var event = unsafe epoll_event(events: events.rawValue, data: epoll_data_t(u64: token))
-        try check(unsafe epoll_ctl(descriptor.raw, Int32(EPOLL_CTL_MOD), watched, &event))
-    }
-
     /// Stops watching.
     public borrowing func remove(_ watched: Int32) throws(Errno) {
         try check(epoll_ctl(descriptor.raw, Int32(EPOLL_CTL_DEL), watched, nil))
@@ -121,10 +115,6 @@ public enum Signal {
     public static let terminate = SIGTERM
     /// A child changed state.
     public static let child = SIGCHLD
-    /// Go on.
-    public static let `continue` = SIGCONT
-    /// Terminal size changed.
-    public static let windowChanged = SIGWINCH
 
     /// `SIGKILL` for 9.
     public static func name(_ number: Int32) -> String {

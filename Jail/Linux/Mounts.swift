@@ -16,8 +16,6 @@ public struct MountAttributes: OptionSet, Sendable, Hashable {
     public static let noDevices = MountAttributes(rawValue: 0x4)
     /// Nothing can be executed.
     public static let noExec = MountAttributes(rawValue: 0x8)
-    /// Access times are not written (MOUNT_ATTR_NOATIME).
-    public static let noAccessTime = MountAttributes(rawValue: 0x10)
     static let idMapped = MountAttributes(rawValue: 0x100000)
 
     /// The names of mount(8), joined by commas.

@@ -223,7 +223,7 @@ private struct Planner {
 
     private mutating func addTree(map: IdentityMap, toolchains: ToolchainPlan, caches: CachePlan) throws(PlanFailure) {
         if let image = request.image {
-            for (_, action) in try Surroundings.image(image, { _ in 0 }) { add(.jailInit, action) }
+            add(.jailInit, try Surroundings.image(image))
         } else {
             add(.jailInit, Surroundings.programs())
         }

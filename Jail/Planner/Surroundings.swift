@@ -60,8 +60,7 @@ enum Surroundings {
     /// A directory with a root file system in place of the host's. Each entry at its top appears by itself,
     /// so that every mount point above is one that the jail made, not one that the image's author chose
     /// (CVE-2025-31133, -52565, -52881).
-    static func image(_ root: String, _ clone: (String) -> Int) throws(PlanFailure) -> [(tree: Action?, action: Action)]
-    {
+    static func image(_ root: String) throws(PlanFailure) -> [Action] {
         let ours = ["dev", "proc", "sys", "tmp", "run", "home", "etc"]
         do throws(Errno) {
             let directory = try open(root, [.readOnly, .directory])
@@ -69,21 +68,16 @@ enum Surroundings {
                 guard let status = try? status(at: name, in: directory.raw), status.isSymlink else { continue }
                 throw Errno.loop
             }
-            var result: [(tree: Action?, action: Action)] = []
+            var result: [Action] = []
             for entry in try entries(of: directory.raw) {
                 let name = entry.text
                 if ours.contains(name) { continue }
                 let status = try status(at: name, in: directory.raw)
                 if status.isSymlink {
-                    result.append((nil, .symlink(path: "/" + name, target: try readLink(name, in: directory.raw))))
+                    result.append(.symlink(path: "/" + name, target: try readLink(name, in: directory.raw)))
                 } else if status.isDirectory {
                     result.append(
-                        (
-                            nil,
-                            .bind(
-                                source: Source(root + "/" + name), path: "/" + name, attributes: common.union(.readOnly)
-                            )
-                        ))
+                        .bind(source: Source(root + "/" + name), path: "/" + name, attributes: common.union(.readOnly)))
                 }
             }
             return result

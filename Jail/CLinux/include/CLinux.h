@@ -119,9 +119,6 @@ int cordon_mount_setattr(int directory, const char *path, unsigned int flags,
 /// fsconfig(2): FSCONFIG_SET_STRING, and with a null key FSCONFIG_CMD_CREATE.
 int cordon_fsconfig(int context, const char *key, const char *value);
 
-/// ioctl(2) is variadic. One with a pointer argument, or with an integer.
-int cordon_ioctl_pointer(int descriptor, unsigned long request, void *argument);
-
 /// fcntl(2) is variadic. OFD locks: F_OFD_SETLK on one byte at `offset`; 0 when taken.
 int cordon_lock_byte(int descriptor, int64_t offset);
 
