@@ -1,10 +1,11 @@
-// The child side of clone3. Between clone3 and execve the child shares the parent's memory, so it uses
-// raw calls only: no allocation, no lock, no errno (thread-local storage belongs to the parent's thread).
+// The child side of clone3. Between clone3 and execve the child shares the parent's memory, and runs while the parent
+// does, so it uses raw calls only: no allocation, no lock, no errno (thread-local storage is the parent's thread's).
 #define _GNU_SOURCE 1
 #include "CLinux.h"
 
 #include <linux/capability.h>
 #include <linux/close_range.h>
+#include <linux/futex.h>
 #include <string.h>
 #include <sys/syscall.h>
 
@@ -27,7 +28,7 @@ enum { STACK = 64 * 1024 };
 
 struct shared {
     const void *request;
-    // Written by the child, read by the parent after CLONE_VFORK lets it go on.
+    // Written by the child before it ends without having executed.
     volatile int step;
     volatile int error;
 };
@@ -59,19 +60,12 @@ static long clone3_call(struct clone_args *arguments, void (*entry)(struct share
     return value;
 }
 
-// Runs `entry` in a CLONE_VM|CLONE_VFORK child with every signal blocked, so that no handler of the
-// parent's can run on the child's stack.
-static long vfork_with(struct clone_args *arguments, void (*entry)(struct shared *), struct shared *shared) {
-    void *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-    if (stack == MAP_FAILED) return -errno;
-    arguments->stack = (uint64_t)stack;
-    arguments->stack_size = STACK;
-    arguments->flags |= CLONE_VM | CLONE_VFORK;
+// clone3 with every signal blocked, so that no handler of the parent's can run on the child's stack.
+static long clone_blocked(struct clone_args *arguments, void (*entry)(struct shared *), struct shared *shared) {
     uint64_t all = ~0ull, old = 0;
     raw(SYS_rt_sigprocmask, SIG_BLOCK, &all, &old, 8, 0);
     long pid = clone3_call(arguments, entry, shared);
     raw(SYS_rt_sigprocmask, SIG_SETMASK, &old, NULL, 8, 0);
-    munmap(stack, STACK);
     return pid;
 }
 
@@ -120,36 +114,63 @@ static void exec_child(struct shared *shared) {
                 (error = raw(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0)) < 0)
                 fail(shared, 3, error);
     }
-    error = raw(SYS_execveat, executable, "", request->arguments, request->environment, AT_EMPTY_PATH);
+    const char *const environment[] = {NULL};
+    error = raw(SYS_execveat, executable, "", request->arguments, environment, AT_EMPTY_PATH);
     fail(shared, 4, error);
 }
 
-int cordon_clone_exec(const struct cordon_clone_request *request, int *pidfd, int *failed) {
-    struct shared shared = {.request = request};
-    int descriptor = -1;
+enum { MOST_ARGUMENTS = 64, MOST_TEXT = 4096 };
+
+// What the child reads and writes until it executes. It lies at the bottom of the child's own stack, since the
+// caller goes on meanwhile.
+struct stage {
+    // 1 until the child has executed or is dead; the kernel clears it (CLONE_CHILD_CLEARTID, set_tid_address(2)).
+    volatile uint32_t preparing;
+    struct shared shared;
+    struct cordon_clone_request request;
+    const char *arguments[MOST_ARGUMENTS + 1];
+    char text[MOST_TEXT];
+};
+
+int cordon_clone_exec(const struct cordon_clone_request *request, void *memory, size_t size, int *pidfd) {
+    struct stage *stage = memory;
+    size_t used = 0, count = 0;
+    if (size < sizeof *stage + CORDON_STAGE_STACK) return -EINVAL;
+    for (; request->arguments[count] != NULL; count++) {
+        size_t length = strlen(request->arguments[count]) + 1;
+        if (count == MOST_ARGUMENTS || length > MOST_TEXT - used) return -E2BIG;
+        stage->arguments[count] = memcpy(stage->text + used, request->arguments[count], length);
+        used += length;
+    }
+    stage->arguments[count] = NULL;
+    stage->request = *request;
+    stage->request.arguments = stage->arguments;
+    stage->shared = (struct shared){.request = &stage->request};
+    stage->preparing = 1;
     struct clone_args arguments = {
-        .flags = request->flags | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
-        .pidfd = (uint64_t)&descriptor,
+        .flags = request->flags | CLONE_VM | CLONE_PIDFD | CLONE_CLEAR_SIGHAND | CLONE_CHILD_CLEARTID,
+        .pidfd = (uint64_t)pidfd,
+        .child_tid = (uint64_t)&stage->preparing,
         .exit_signal = SIGCHLD,
+        .stack = (uint64_t)memory,
+        .stack_size = size,
     };
     if (request->cgroup >= 0) {
         arguments.flags |= CLONE_INTO_CGROUP;
         arguments.cgroup = (uint64_t)request->cgroup;
     }
-    long pid = vfork_with(&arguments, exec_child, &shared);
-    if (pid < 0) {
-        *failed = 1;
-        return (int)pid;
-    }
-    if (shared.step != 0) {
-        int status;
-        while (waitpid((pid_t)pid, &status, __WALL) < 0 && errno == EINTR) {}
-        close(descriptor);
-        *failed = shared.step;
-        return -shared.error;
-    }
-    *pidfd = descriptor;
+    long pid = clone_blocked(&arguments, exec_child, &stage->shared);
+    // No child, so nobody will clear it.
+    if (pid < 0) stage->preparing = 0;
     return (int)pid;
+}
+
+int cordon_await_exec(void *memory, int *error) {
+    struct stage *stage = memory;
+    while (stage->preparing != 0)
+        raw6(SYS_futex, (long)&stage->preparing, FUTEX_WAIT, 1, 0, 0, 0);
+    *error = stage->shared.error;
+    return stage->shared.step;
 }
 
 static void holder_child(struct shared *shared) {
@@ -173,11 +194,7 @@ int cordon_clone_namespace_holder(uint64_t flags, int gate, void *stack, size_t 
         .stack = (uint64_t)stack,
         .stack_size = stack_size,
     };
-    uint64_t all = ~0ull, old = 0;
-    raw(SYS_rt_sigprocmask, SIG_BLOCK, &all, &old, 8, 0);
-    long pid = clone3_call(&arguments, holder_child, &held->shared);
-    raw(SYS_rt_sigprocmask, SIG_SETMASK, &old, NULL, 8, 0);
-    return (int)pid;
+    return (int)clone_blocked(&arguments, holder_child, &held->shared);
 }
 
 static void command_child(struct shared *shared) {

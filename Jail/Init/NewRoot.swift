@@ -1,20 +1,19 @@
 // The root file system of a jail while it is being made.
-//
-// Every path of the plan is resolved beneath the new root's descriptor and through no symbolic link:
-// parts of the tree come from images and workspaces, whose links may point anywhere (CVE-2025-31133).
 internal import JailPlan
 internal import Linux
 
 /// A tmpfs that becomes the root.
-struct NewRoot: Sendable {
-    /// A descriptor kept until the process ends; PID 1 has no use for an owner that outlives the set-up.
-    private let root: Int32
-    /// What is shown in place of hidden files and directories. Neither can be opened. Kept likewise.
+struct NewRoot: ~Copyable {
+    private var places: RootPlaces
+    /// What is shown in place of hidden files and directories. Neither can be opened. Kept until the process ends, as
+    /// the root is; PID 1 has no use for an owner that outlives the set-up.
     private var hiddenFile: Int32 = -1, hiddenDirectory: Int32 = -1
 
-    private static let hiddenFile = "/run/cordon/hidden-file", hiddenDirectory = "/run/cordon/hidden-directory"
+    private static let hiddenFile = pathBytes("/run/cordon/hidden-file")
+    private static let hiddenDirectory = pathBytes("/run/cordon/hidden-directory")
 
-    init(bytes: UInt64, inodes: UInt64) throws(Errno) {
+    /// Mounts it.
+    static func make(bytes: UInt64, inodes: UInt64) throws(Errno) -> NewRoot {
         try makePrivate("/")
         let mount = try makeFileSystem(
             "tmpfs",
@@ -22,142 +21,128 @@ struct NewRoot: Sendable {
             attributes: [.noSetUid, .noDevices])
         // Over the old root: absolute paths still start beneath it until pivot_root.
         try attach(mount.raw, to: "/", in: currentDirectory)
-        root = mount.release()
-        try make(directory: Self.hiddenDirectory, mode: 0)
-        try make(file: Self.hiddenFile, contents: "", mode: 0)
-        hiddenDirectory = try find(Self.hiddenDirectory).release()
-        hiddenFile = try find(Self.hiddenFile).release()
+        var root = NewRoot(root: mount.release())
+        try root.makeSubstitutes()
+        return root
+    }
+
+    private init(root: Int32) { places = RootPlaces(root: root) }
+
+    private mutating func makeSubstitutes() throws(Errno) {
+        try places.makeDirectory(Self.hiddenDirectory)
+        try setMode(of: Self.hiddenDirectory, to: 0)
+        hiddenDirectory = try places.find(Self.hiddenDirectory).release()
+        try makeFile(Self.hiddenFile, contents: "", mode: 0)
+        hiddenFile = try places.find(Self.hiddenFile).release()
     }
 
     /// Applies a step that makes, mounts or masks something in the new root.
-    func apply(_ action: Action) throws(Errno) {
+    mutating func apply(_ action: Action) throws(Errno) {
         switch action {
         case .directory(let path, let mode, let owner):
-            try make(directory: path, mode: mode)
-            if owner != 0 { try changeOwner(relative(path), in: root, user: owner, group: owner) }
+            let path = pathBytes(path)
+            try places.makeDirectory(path)
+            if mode != 0o755 { try setMode(of: path, to: mode) }
+            if owner != 0 {
+                let place = try places.find(path)
+                try changeOwner("", in: place.raw, user: owner, group: owner)
+            }
         case .symlink(let path, let target):
-            try makeParents(of: path)
-            try makeSymlink(relative(path), to: target, in: root)
-        case .file(let path, let contents, let mode): try make(file: path, contents: contents, mode: mode)
+            let place = try places.prepare(pathBytes(path))
+            try makeSymlink(bytes: place.name, to: pathBytes(target), in: place.directory)
+        case .file(let path, let contents, let mode):
+            try makeFile(pathBytes(path), contents: contents, mode: mode)
         case .bind(let source, let path, let attributes):
-            let tree = try cloneTree(source.path, identity: source.identity)
-            try setMountAttributes(of: tree.raw, set: attributes, recursive: true)
+            let tree = try cloneTree(source.path, identity: source.identity, attributes: attributes)
             try attachTree(tree.raw, to: path)
         case .fileSystem(let type, let path, let parameters, let attributes):
             let mount = try makeFileSystem(
                 type, parameters.map { ($0.key, $0.value) }, attributes: attributes)
             try attachTree(mount.raw, to: path)
         case .rebind(let source, let path, let attributes):
-            let tree = try copy(of: source)
-            try setMountAttributes(of: tree.raw, set: attributes, recursive: true)
+            let place = try places.find(pathBytes(source))
+            let tree = try cloneTree("", at: place.raw, recursive: true, attributes: attributes)
             try attachTree(tree.raw, to: path)
-        case .pin(let path):
-            if let place = try findIfThere(path, optional: true) {
-                let tree = try cloneTree("", at: place.raw, recursive: true)
-                try attach(tree.raw, to: "", in: place.raw)
-            }
+        case .pin(let path): try cover(path, optional: true, attributes: [])
         case .hide(let path, let optional): try hide(path, optional: optional)
-        case .protect(let path, let optional): try protect(path, optional: optional)
-        case .sealRoot: try setMountAttributes(of: root, set: .readOnly, recursive: false)
+        case .protect(let path, let optional): try cover(path, optional: optional, attributes: .readOnly)
+        case .sealRoot: try setMountAttributes(of: places.root, set: .readOnly, recursive: false)
         default: throw .invalid
         }
     }
 
-    /// The new root takes the old one's place; the old one, with all of the host, is gone for good.
-    func becomeRoot() throws(Errno) {
-        try changeDirectory(to: root)
+    /// The new root takes the old one's place, which lies over it from now on. Who is in the jail sees the new one.
+    func takePlace() throws(Errno) {
+        try changeDirectory(to: places.root)
         try pivotRoot(to: ".", putOld: ".")
-        // The old root now lies over the new one: "." is the old one.
-        try detach(".")
-        try changeDirectory(to: "/")
     }
 
-    /// Attaches a detached tree, making its mount point where the root is still ours to write.
-    func attachTree(_ tree: Int32, to path: String) throws(Errno) {
+    /// Attaches a detached tree, making its mount point where there is none.
+    mutating func attachTree(_ tree: Int32, to path: String) throws(Errno) {
+        let path = pathBytes(path)
         let isDirectory = try status(of: tree).isDirectory
+        let place = try places.prepare(path)
         do throws(Errno) {
-            let place = try find(path)
-            // A link is no mount point: what is mounted on it would lie somewhere else than its name says.
-            if try status(of: place.raw).isSymlink { throw Errno.loop }
-            try attach(tree, to: "", in: place.raw)
-            return
+            if isDirectory {
+                try makeDirectory(bytes: place.name, mode: 0o755, in: place.directory)
+            } else {
+                let file = try open(
+                    bytes: place.name, [.writeOnly, .create, .exclusive, .noFollow], mode: 0o444, at: place.directory)
+                try attach(tree, to: "", in: file.raw)
+                return
+            }
         } catch {
-            if error != .noEntry { throw error }
+            // EROFS: what is there lies in a tree that cannot be written.
+            guard error == .exists || error == .readOnly else { throw error }
         }
-        if isDirectory {
-            try make(directory: path, mode: 0o755)
-        } else {
-            try make(file: path, contents: "", mode: 0o444)
-        }
-        let place = try find(path)
-        try attach(tree, to: "", in: place.raw)
+        let point = try open(bytes: place.name, [.path, .noFollow], at: place.directory)
+        // A link is no mount point: what is mounted on it would lie somewhere else than its name says.
+        if try status(of: point.raw).isSymlink { throw .loop }
+        try attach(tree, to: "", in: point.raw)
+        places.mounted(at: path)
     }
 
-    private func hide(_ path: String, optional: Bool) throws(Errno) {
+    private mutating func hide(_ path: String, optional: Bool) throws(Errno) {
         guard let place = try findIfThere(path, optional: optional) else { return }
         let substitute = try status(of: place.raw).isDirectory ? hiddenDirectory : hiddenFile
-        let tree = try cloneTree("", at: substitute, recursive: false)
-        try setMountAttributes(of: tree.raw, set: [.readOnly, .noExec, .noSetUid, .noDevices], recursive: false)
+        let tree = try cloneTree(
+            "", at: substitute, recursive: false, attributes: [.readOnly, .noExec, .noSetUid, .noDevices])
         try attach(tree.raw, to: "", in: place.raw)
+        places.mounted(at: pathBytes(path))
     }
 
-    private func protect(_ path: String, optional: Bool) throws(Errno) {
+    /// Mounts what is at a path over itself, with these attributes more.
+    private mutating func cover(_ path: String, optional: Bool, attributes: MountAttributes) throws(Errno) {
         guard let place = try findIfThere(path, optional: optional) else { return }
-        let tree = try cloneTree("", at: place.raw, recursive: true)
-        try setMountAttributes(of: tree.raw, set: .readOnly, recursive: true)
+        let tree = try cloneTree("", at: place.raw, recursive: true, attributes: attributes)
         try attach(tree.raw, to: "", in: place.raw)
+        places.mounted(at: pathBytes(path))
     }
 
-    private func copy(of path: String) throws(Errno) -> Descriptor {
-        let place = try find(path)
-        return try cloneTree("", at: place.raw, recursive: true)
-    }
-
-    /// The place of a path in the new root, reached through no symbolic link. A link at its end is itself
-    /// the place.
-    private func find(_ path: String) throws(Errno) -> Descriptor {
-        try open(
-            bytes: pathBytes(relative(path)), [.path, .noFollow], beneath: root,
-            resolve: [.inRoot, .noSymlinks, .noMagicLinks])
-    }
-
-    private func findIfThere(_ path: String, optional: Bool) throws(Errno) -> Descriptor? {
-        do throws(Errno) { return try find(path) } catch {
+    private mutating func findIfThere(_ path: String, optional: Bool) throws(Errno) -> Descriptor? {
+        do throws(Errno) { return try places.find(pathBytes(path)) } catch {
             if optional && (error == .noEntry || error == .notDirectory) { return nil }
             throw error
         }
     }
 
-    private func make(directory path: String, mode: UInt32) throws(Errno) {
-        var made = ""
-        for component in path.split(separator: "/") {
-            made += made.isEmpty ? component : "/" + component
-            do throws(Errno) { try makeDirectory(made, mode: 0o755, in: root) } catch {
-                if error != .exists { throw error }
-            }
-        }
-        if mode != 0o755 {
-            let directory = try open(
-                relative(path), [.readOnly, .directory], beneath: root, resolve: [.inRoot, .noSymlinks])
-            try changeMode(of: directory.raw, to: mode)
-        }
+    private mutating func setMode(of path: [UInt8], to mode: UInt32) throws(Errno) {
+        let place = try places.locate(path)
+        let directory = try open(bytes: place.name, [.readOnly, .directory, .noFollow], at: place.directory)
+        try changeMode(of: directory.raw, to: mode)
     }
 
-    private func make(file path: String, contents: String, mode: UInt32) throws(Errno) {
-        try makeParents(of: path)
+    private mutating func makeFile(_ path: [UInt8], contents: String, mode: UInt32) throws(Errno) {
+        let place = try places.prepare(path)
         let file = try open(
-            relative(path), [.writeOnly, .create, .exclusive], mode: mode, beneath: root,
-            resolve: [.inRoot, .noSymlinks])
-        try file.writeAll(Array(contents.utf8))
+            bytes: place.name, [.writeOnly, .create, .exclusive, .noFollow], mode: mode, at: place.directory)
+        if !contents.isEmpty { try file.writeAll(Array(contents.utf8)) }
     }
+}
 
-    private func makeParents(of path: String) throws(Errno) {
-        let components = path.split(separator: "/").dropLast()
-        if !components.isEmpty { try make(directory: components.joined(separator: "/"), mode: 0o755) }
-    }
-
-    private func relative(_ path: String) -> String {
-        let stripped = path.drop { $0 == "/" }
-        return stripped.isEmpty ? "." : String(stripped)
-    }
+/// The old root, with all of the host, is gone for good.
+func leaveOldRoot() throws(Errno) {
+    // It lies over the new one since pivot_root: "." is the old one.
+    try detach(".")
+    try changeDirectory(to: "/")
 }

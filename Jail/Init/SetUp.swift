@@ -64,11 +64,20 @@ struct SetUp: ~Copyable {
                 case .become(let user, let group): try become(user: user, group: group)
                 case .undumpable: try makeUndumpable()
                 case .forkSpawner: gate = try forkSpawner(clock: clock, body: spawnerBody)
-                case .makeRoot(let bytes, let inodes): root = try NewRoot(bytes: bytes, inodes: inodes)
-                case .pivotRoot: try require(root).becomeRoot()
+                case .makeRoot(let bytes, let inodes): root = try .make(bytes: bytes, inodes: inodes)
+                case .attachTree(let index, let path):
+                    // A plan that mounts before it makes a root is malformed.
+                    if root == nil { throw Errno.invalid }
+                    try root?.attachTree(try tree(index), to: path)
+                case .pivotRoot:
+                    if root == nil { throw Errno.invalid }
+                    try root?.takePlace()
+                    try gate.read { (gate) throws(Errno) in try gate.writeAll([1]) }
+                case .leaveOldRoot: try leaveOldRoot()
                 case .keepCapabilities(let kept): try keepOnly(kept)
-                case .attachTree(let index, let path): try require(root).attachTree(try tree(index), to: path)
-                default: try require(root).apply(step.action)
+                default:
+                    if root == nil { throw Errno.invalid }
+                    try root?.apply(step.action)
                 }
             } catch {
                 throw StepFailure(index: index, object: step.action.object, errno: error)
@@ -76,19 +85,13 @@ struct SetUp: ~Copyable {
             // A plan may have thousands of masks; a message holds the times of some hundred steps.
             if times.count < 1000 { times.append(.init(index: index, nanoseconds: monotonicNanoseconds())) }
         }
-        // The root is complete: the spawner may look around in it.
+        // Everything is in place: the spawner may start commands.
         if let gate = gate.take() {
             do throws(Errno) { try gate.writeAll([1]) } catch {
                 throw StepFailure(index: -1, object: "spawner", errno: error)
             }
         }
         return times
-    }
-
-    /// A plan that mounts before it makes a root is malformed.
-    private func require(_ root: NewRoot?) throws(Errno) -> NewRoot {
-        guard let root else { throw .invalid }
-        return root
     }
 
     /// The spawner is forked before there is a root, so that it enters its cgroups while the mounts

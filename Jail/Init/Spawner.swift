@@ -66,7 +66,7 @@ private func confine(_ start: consuming SpawnerStart) throws(StepFailure) -> [Ja
             case .dropGroups: try dropSupplementaryGroups()
             case .become(let user, let group): try become(user: user, group: group)
             case .undumpable: try makeUndumpable()
-            case .awaitRoot:
+            case .awaitRoot, .awaitJail:
                 var byte: [UInt8] = [0]
                 guard try start.rootReady.read(into: &byte) == 1 else { throw Errno.brokenPipe }
             case .cgroupNamespace: try enterNew(.cgroup)

@@ -73,16 +73,39 @@ public func open(
 public func open(
     bytes path: [UInt8], _ flags: OpenFlags, mode: UInt32 = 0, beneath directory: Int32, resolve: Resolution
 ) throws(Errno) -> Descriptor {
-    if path.contains(0) { throw .invalid }
-    let characters = path.map { CChar(bitPattern: $0) } + [0]
     // openat2 refuses flags that O_PATH would ignore; for the rest, a terminal never becomes ours by chance.
     let bits = flags.rawValue | O_CLOEXEC | (flags.contains(.path) ? 0 : O_NOCTTY)
     while true {
-        let result = unsafe cordon_openat2(
-            directory, characters, UInt64(UInt32(bitPattern: bits)), UInt64(mode), resolve.rawValue)
+        let result = try unsafe withPath(path) { path in
+            unsafe cordon_openat2(
+                directory, path, UInt64(UInt32(bitPattern: bits)), UInt64(mode), resolve.rawValue)
+        }
         if result >= 0 { return Descriptor(owning: result) }
         // EAGAIN: a rename raced with RESOLVE_BENEATH or RESOLVE_IN_ROOT, and the kernel asks to try again.
         if result != -EINTR && result != -EAGAIN { throw Errno(rawValue: -result) }
+    }
+}
+
+/// Opens a path of any bytes. Close-on-exec always.
+///
+/// The corresponding C function is `openat`.
+public func open(
+    bytes path: [UInt8], _ flags: OpenFlags, mode: UInt32 = 0, at directory: Int32
+) throws(Errno) -> Descriptor {
+    try open(bytes: path, flags, mode: mode, beneath: directory, resolve: [])
+}
+
+/// Calls with a path of any bytes but NUL as the C string that system calls take.
+private func withPath(_ path: [UInt8], _ call: (UnsafePointer<CChar>) -> Int32) throws(Errno) -> Int32 {
+    if path.contains(0) { throw .invalid }
+    let characters = unsafe [CChar](unsafeUninitializedCapacity: path.count + 1) { buffer, count in
+        for index in path.indices { unsafe buffer[index] = CChar(bitPattern: path[index]) }
+        unsafe buffer[path.count] = 0
+        count = path.count + 1
+    }
+    return unsafe characters.withUnsafeBufferPointer { buffer in
+        // An array that holds at least the NUL has an address.
+        unsafe call(buffer.baseAddress.unsafelyUnwrapped)
     }
 }
 
@@ -181,6 +204,13 @@ public func makeDirectory(_ path: String, mode: UInt32 = 0o755, in directory: In
     try check(unsafe mkdirat(directory, path, mode))
 }
 
+/// Makes a directory at a path of any bytes.
+///
+/// The corresponding C function is `mkdirat`.
+public func makeDirectory(bytes path: [UInt8], mode: UInt32, in directory: Int32) throws(Errno) {
+    try check(try unsafe withPath(path) { unsafe mkdirat(directory, $0, mode) })
+}
+
 /// Removes an empty directory.
 ///
 /// The corresponding C function is `rmdir`.
@@ -207,6 +237,15 @@ public func rename(_ path: String, to target: String, in directory: Int32) throw
 /// The corresponding C function is `symlinkat`.
 public func makeSymlink(_ path: String, to target: String, in directory: Int32 = currentDirectory) throws(Errno) {
     try check(unsafe symlinkat(target, directory, path))
+}
+
+/// Makes a symbolic link of any bytes to any bytes.
+///
+/// The corresponding C function is `symlinkat`.
+public func makeSymlink(bytes path: [UInt8], to target: [UInt8], in directory: Int32) throws(Errno) {
+    guard !target.contains(0) else { throw .invalid }
+    let target = target.map { CChar(bitPattern: $0) } + [0]
+    try check(try unsafe withPath(path) { unsafe symlinkat(target, directory, $0) })
 }
 
 /// Where a symbolic link points.

@@ -28,31 +28,33 @@ public struct MountAttributes: OptionSet, Sendable, Hashable {
     }
 }
 
-/// A detached copy of the mount tree at a path, to be attached elsewhere. It shares no mount events with its
-/// original, nor with anything else: on a machine whose root is shared, as systemd leaves it, a mask over a
-/// file of the copy would otherwise appear over the host's file.
+/// A detached copy of the mount tree at a path, to be attached elsewhere, with these attributes more. It shares no
+/// mount events with its original, nor with anything else: on a machine whose root is shared, as systemd leaves it, a
+/// mask over a file of the copy would otherwise appear over the host's file.
 ///
 /// The corresponding C functions are `open_tree` with `OPEN_TREE_CLONE` and `mount_setattr` with `MS_PRIVATE`.
-public func cloneTree(_ path: String, at directory: Int32 = currentDirectory, recursive: Bool) throws(Errno)
-    -> Descriptor
-{
+public func cloneTree(
+    _ path: String, at directory: Int32 = currentDirectory, recursive: Bool, attributes: MountAttributes = []
+) throws(Errno) -> Descriptor {
     var flags = UInt32(OPEN_TREE_CLONE) | UInt32(bitPattern: O_CLOEXEC)
     if recursive { flags |= UInt32(AT_RECURSIVE) }
     if path.isEmpty { flags |= UInt32(AT_EMPTY_PATH) }
     let tree = Descriptor(owning: try check(unsafe open_tree(directory, path, flags)))
     let scope = UInt32(AT_EMPTY_PATH) | (recursive ? UInt32(AT_RECURSIVE) : 0)
-    try checkRaw(unsafe cordon_mount_setattr(tree.raw, "", scope, 0, 0, UInt64(MS_PRIVATE), -1))
+    try checkRaw(unsafe cordon_mount_setattr(tree.raw, "", scope, attributes.rawValue, 0, UInt64(MS_PRIVATE), -1))
     return tree
 }
 
 /// A detached copy of the tree at a path that no symbolic link leads to and that is still the given file;
 /// `ESTALE` when it is another one by now.
-public func cloneTree(_ path: String, identity: FileIdentity?) throws(Errno) -> Descriptor {
-    guard let identity else { return try cloneTree(path, recursive: true) }
+public func cloneTree(
+    _ path: String, identity: FileIdentity?, attributes: MountAttributes = []
+) throws(Errno) -> Descriptor {
+    guard let identity else { return try cloneTree(path, recursive: true, attributes: attributes) }
     let place = try open(
         bytes: pathBytes(path), .path, beneath: currentDirectory, resolve: [.noSymlinks, .noMagicLinks])
     guard try status(of: place.raw).identity == identity else { throw .stale }
-    return try cloneTree("", at: place.raw, recursive: true)
+    return try cloneTree("", at: place.raw, recursive: true, attributes: attributes)
 }
 
 /// Changes attributes of a mount, or with `recursive` of its whole tree: all of them, or none.

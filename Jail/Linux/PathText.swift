@@ -31,6 +31,8 @@ public func pathText(_ bytes: [UInt8]) -> String {
 
 /// The bytes of a path that `pathText` wrote.
 public func pathBytes(_ text: String) -> [UInt8] {
+    // Every escape starts with this byte in UTF-8, and hardly anything else does.
+    if !text.utf8.contains(0xf4) { return Array(text.utf8) }
     var bytes: [UInt8] = []
     for scalar in text.unicodeScalars {
         if escapes.contains(scalar.value) {

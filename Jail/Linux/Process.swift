@@ -41,11 +41,43 @@ public struct Namespaces: OptionSet, Sendable, Hashable {
 public func enterNew(_ namespaces: Namespaces) throws(Errno) { try check(unshare(Int32(namespaces.rawValue))) }
 
 /// A child process, held by its pidfd: no other process can be meant, whatever becomes of the number.
-public struct ChildProcess: ~Copyable, Sendable {
+///
+/// Safe: the stage is memory that the child shares until it executes; it is written before the child exists, then by
+/// the child alone until `startFailure` has waited for it, and unmapped after that.
+@safe public struct ChildProcess: ~Copyable, @unchecked Sendable {
     /// The pid in the caller's namespace, for messages and for /proc.
     public let pid: Int32
     /// Readable when the child is dead (pidfd_open(2)).
     public let pidfd: Descriptor
+    private let stage: UnsafeMutableRawPointer
+    fileprivate static let stageSize = 32768
+
+    fileprivate init(pid: Int32, pidfd: consuming Descriptor, stage: UnsafeMutableRawPointer) {
+        self.pid = pid
+        self.pidfd = pidfd
+        unsafe self.stage = unsafe stage
+    }
+
+    deinit {
+        _ = startFailure
+        unsafe munmap(stage, Self.stageSize)
+    }
+
+    /// Waits until it has executed its program, or has failed to, which is thrown, and the child reaped. Whoever
+    /// talks to a child finds out by silence that it never began; this says why.
+    public borrowing func confirmExecuted() throws(SpawnFailure) {
+        guard let failure = startFailure else { return }
+        _ = try? wait()
+        throw failure
+    }
+
+    private var startFailure: SpawnFailure? {
+        var error: Int32 = 0
+        let step = unsafe cordon_await_exec(stage, &error)
+        guard step != 0 else { return nil }
+        let steps = [2: "descriptors", 3: "capabilities", 4: "execveat"]
+        return SpawnFailure(step: steps[Int(step)] ?? "execveat", errno: Errno(rawValue: error))
+    }
 
     /// Sends a signal; a child that is dead already is not an error.
     ///
@@ -107,7 +139,8 @@ func withCStrings<Result>(
 }
 
 /// Clones straight into new namespaces and executes an open file there, with descriptors 0-2 on /dev/null,
-/// 3 on `control` and no others, in a session of its own, with `ambient` capabilities.
+/// 3 on `control` and no others, in a session of its own, with `ambient` capabilities and no environment.
+/// Returns when the process exists; whether it could execute, `confirmExecuted` tells.
 ///
 /// The corresponding system calls are `clone3` (CLONE_PIDFD, CLONE_INTO_CGROUP) and `execveat`.
 public func cloneAndExecute(
@@ -115,22 +148,21 @@ public func cloneAndExecute(
     control: Int32, null: Int32, ambientCapabilities: UInt64, niceness: Int32 = 0
 ) throws(SpawnFailure) -> ChildProcess {
     var pidfd: Int32 = -1
-    var failed: Int32 = 0
     let file = executable.raw
+    guard let stage = unsafe mapStack(ChildProcess.stageSize) else {
+        throw SpawnFailure(step: "clone3", errno: Errno.current)
+    }
     let pid = unsafe withCStrings(arguments) { argv in
-        unsafe withCStrings([]) { environment in
-            var request = unsafe cordon_clone_request(
-                flags: namespaces.rawValue, cgroup: cgroup ?? -1, executable: file, null: null, control: control,
-                niceness: niceness, ambient_capabilities: ambientCapabilities, arguments: argv, environment: environment
-            )
-            return unsafe cordon_clone_exec(&request, &pidfd, &failed)
-        }
+        var request = unsafe cordon_clone_request(
+            flags: namespaces.rawValue, cgroup: cgroup ?? -1, executable: file, null: null, control: control,
+            niceness: niceness, ambient_capabilities: ambientCapabilities, arguments: argv)
+        return unsafe cordon_clone_exec(&request, stage, ChildProcess.stageSize, &pidfd)
     }
     guard pid > 0 else {
-        let steps = ["clone3", "clone3", "descriptors", "capabilities", "execveat"]
-        throw SpawnFailure(step: steps[Int(failed)], errno: Errno(rawValue: -pid))
+        unsafe munmap(stage, ChildProcess.stageSize)
+        throw SpawnFailure(step: "clone3", errno: Errno(rawValue: -pid))
     }
-    return ChildProcess(pid: pid, pidfd: Descriptor(owning: pidfd))
+    return unsafe ChildProcess(pid: pid, pidfd: Descriptor(owning: pidfd), stage: stage)
 }
 
 /// A limit on a process, as in setrlimit(2).

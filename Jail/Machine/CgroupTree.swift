@@ -66,6 +66,7 @@ public struct CgroupTree: Sendable, Hashable {
         var unifiedMount: String?
         var versionOneMounted = false
         for line in mounts.utf8.split(separator: UInt8(ascii: "\n")) {
+            guard isControlGroup(line) else { continue }
             // "36 35 98:0 /root /mnt2 rw,noatime master:1 - ext3 /dev/root rw": proc_pid_mountinfo(5)
             let fields = line.split(separator: UInt8(ascii: " ")).map { Substring($0) }
             guard let dash = fields.firstIndex(of: "-"), dash >= 5, fields.count >= dash + 4 else { continue }
@@ -97,6 +98,17 @@ public struct CgroupTree: Sendable, Hashable {
                 ? "no cgroup file system is mounted" : "no cgroup that this user may write was delegated"
         }
         return tree
+    }
+
+    /// A machine has dozens of other mounts, so lines are taken apart only where " - cgroup" stands in them.
+    private static func isControlGroup(_ line: Substring.UTF8View) -> Bool {
+        let separator = UInt8(ascii: "-")
+        var rest = line
+        while let dash = rest.firstIndex(of: separator) {
+            rest = rest[rest.index(after: dash)...]
+            if rest.starts(with: " cgroup".utf8) { return true }
+        }
+        return false
     }
 
     private mutating func useUnified(mount: String, own: String, privileged: Bool, isWritable: (String) -> Bool) {

@@ -34,8 +34,9 @@ extension Action {
         case freshKeyring, zeroClock, hostName, loopback, dropGroups, become, undumpable, forkSpawner, makeRoot,
             directory,
             symlink, file
-        case attachTree, bind, fileSystem, rebind, pin, hide, protect, sealRoot, pivotRoot, keepCapabilities
-        case enterCgroups, awaitRoot, cgroupNamespace, spawnerCapabilities, noNewPrivileges, landlock, filters,
+        case attachTree, bind, fileSystem, rebind, pin, hide, protect, sealRoot, pivotRoot, leaveOldRoot,
+            keepCapabilities
+        case enterCgroups, awaitRoot, awaitJail, cgroupNamespace, spawnerCapabilities, noNewPrivileges, landlock, filters,
             identity, limits
     }
 
@@ -113,11 +114,13 @@ extension Action {
             writer.write(optional)
         case .sealRoot: code(.sealRoot)
         case .pivotRoot: code(.pivotRoot)
+        case .leaveOldRoot: code(.leaveOldRoot)
         case .keepCapabilities(let set):
             code(.keepCapabilities)
             writer.write(set)
         case .enterCgroups: code(.enterCgroups)
         case .awaitRoot: code(.awaitRoot)
+        case .awaitJail: code(.awaitJail)
         case .cgroupNamespace: code(.cgroupNamespace)
         case .spawnerCapabilities(let set):
             code(.spawnerCapabilities)
@@ -193,9 +196,11 @@ extension Action {
         case .protect: self = .protect(path: try reader.text(), optional: try reader.flag())
         case .sealRoot: self = .sealRoot
         case .pivotRoot: self = .pivotRoot
+        case .leaveOldRoot: self = .leaveOldRoot
         case .keepCapabilities: self = .keepCapabilities(try reader.number())
         case .enterCgroups: self = .enterCgroups
         case .awaitRoot: self = .awaitRoot
+        case .awaitJail: self = .awaitJail
         case .cgroupNamespace: self = .cgroupNamespace
         case .spawnerCapabilities: self = .spawnerCapabilities(try reader.number())
         case .noNewPrivileges: self = .noNewPrivileges

@@ -161,8 +161,11 @@ public enum Action: Sendable, Hashable {
     case protect(path: String, optional: Bool)
     /// The root itself becomes read-only.
     case sealRoot
-    /// The new root takes the place of the old one, which is gone.
+    /// The new root takes the place of the old one, which lies over it from then on. The spawner may look around.
     case pivotRoot
+    /// The old root, with all of the host, goes. The kernel waits for its processors here, and the spawner meanwhile
+    /// confines itself.
+    case leaveOldRoot
     /// PID 1 keeps only these capabilities.
     case keepCapabilities(UInt64)
 
@@ -170,8 +173,10 @@ public enum Action: Sendable, Hashable {
     /// Enter the limited groups, through descriptors that the supervisor opened. On version 1 a thread that
     /// moves itself spares the kernel a wait for all processors, which moving another process costs.
     case enterCgroups
-    /// Wait until jail-init has finished the root.
+    /// Wait until jail-init has made the root.
     case awaitRoot
+    /// Wait until jail-init has done all its steps: no command starts before.
+    case awaitJail
     /// A cgroup namespace, now that it stands in the jail's groups.
     case cgroupNamespace
     /// Bounding, ambient and inheritable sets are emptied; these stay permitted for changing identity.

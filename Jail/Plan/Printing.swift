@@ -65,9 +65,11 @@ extension Action: CustomStringConvertible {
         case .protect(let path, let optional): "protect \(path)" + (optional ? " if there" : "")
         case .sealRoot: "seal-root"
         case .pivotRoot: "pivot-root"
+        case .leaveOldRoot: "leave-old-root"
         case .keepCapabilities(let set): "keep-capabilities \(Self.hex(set))"
         case .enterCgroups: "enter-cgroups"
         case .awaitRoot: "await-root"
+        case .awaitJail: "await-jail"
         case .cgroupNamespace: "cgroup-namespace"
         case .spawnerCapabilities(let set): "spawner-capabilities \(Self.hex(set))"
         case .noNewPrivileges: "no-new-privileges"

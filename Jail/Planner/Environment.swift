@@ -22,6 +22,7 @@ struct EnvironmentPlan {
         func set(_ name: String, _ value: String) {
             if values.updateValue(value, forKey: name) == nil { names.append(name) }
         }
+        let matcher = rules.matcher()
         let caller = Dictionary(request.callerEnvironment.map { ($0.name, $0.value) }) { first, _ in first }
         set("PATH", (toolchainPath + Self.standardPath).joined(separator: ":"))
         set("HOME", Surroundings.home)
@@ -33,7 +34,7 @@ struct EnvironmentPlan {
         if let zone = caller["TZ"] { set("TZ", zone) }
         for (name, value) in more { set(name, value) }
         for (name, value) in request.callerEnvironment
-        where rules.passes(name) && !Self.neverInherited.contains(name)
+        where matcher.passes(name) && !Self.neverInherited.contains(name)
             && !(rules.inherit == .all && values[name] != nil)
         {
             set(name, value)
@@ -41,7 +42,7 @@ struct EnvironmentPlan {
         for (name, value) in rules.set.sorted(by: { $0.key < $1.key }) { set(name, value) }
         for (name, value) in request.setEnvironment { set(name, value) }
         variables = names.map { (name: $0, value: values[$0] ?? "") }
-        maskedValues = variables.filter { rules.masks($0.name) && $0.value.utf8.count >= Self.shortestMasked }.map(
+        maskedValues = variables.filter { matcher.masks($0.name) && $0.value.utf8.count >= Self.shortestMasked }.map(
             \.value)
     }
 

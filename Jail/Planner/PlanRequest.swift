@@ -16,17 +16,21 @@ public struct PlanRequest: Sendable {
     public var setEnvironment: [(name: String, value: String)]
     /// A directory with a root file system; nil: the host's `/usr`.
     public var image: String?
+    /// The directory of Cordon's own programs. A jail that may write above it gets that part read-only: whoever could
+    /// change them would be started with the caller's rights the next time.
+    public var programs: String?
 
     /// Makes a request.
     public init(
         workspace: String, directory: String, callerEnvironment: [(name: String, value: String)],
-        setEnvironment: [(name: String, value: String)] = [], image: String? = nil
+        setEnvironment: [(name: String, value: String)] = [], image: String? = nil, programs: String? = nil
     ) {
         self.workspace = workspace
         self.directory = directory
         self.callerEnvironment = callerEnvironment
         self.setEnvironment = setEnvironment
         self.image = image
+        self.programs = programs
     }
 }
 

@@ -101,7 +101,7 @@ private struct Planner {
         // The tree, from the root down.
         try addTree(map: map, toolchains: toolchains, caches: caches)
         try addMasks()
-        add(.jailInit, .sealRoot, .pivotRoot, .keepCapabilities(Capability.set(.kill)))
+        add(.jailInit, .sealRoot, .pivotRoot, .leaveOldRoot, .keepCapabilities(Capability.set(.kill)))
 
         // The spawner: what commands inherit, and as much of it as possible while jail-init makes the root.
         if limits != nil { add(.spawner, .enterCgroups) }
@@ -117,7 +117,7 @@ private struct Planner {
         add(.spawner, .filters(fingerprint: filterFingerprint(filters), count: 2), .awaitRoot)
         addLandlock()
         // After Landlock, whose rules name places that only the command may enter.
-        add(.spawner, .spawnerCapabilities(Capability.set(.setGid, .setUid, .kill)))
+        add(.spawner, .spawnerCapabilities(Capability.set(.setGid, .setUid, .kill)), .awaitJail)
 
         // Each command.
         var processLimits: [ResourceLimit] = []
@@ -366,6 +366,7 @@ private struct Planner {
             add(.jailInit, .pin(path: String(decoding: path, as: UTF8.self)))
         }
         add(.jailInit, masks)
+        if let programs = request.programs { try protectPrograms(programs) }
         // A pattern that nothing above looks for would be silently without effect.
         for rule in rules.deny + rules.protect where literalPath(rule.value) == nil && rule.value.anchor != .workspace {
             throw .invalid([
@@ -392,6 +393,25 @@ private struct Planner {
                 remedy: "make the workspace read-only")
         } else if !(deny.isEmpty && protect.isEmpty) {
             assurance.give(.denyCreate)
+        }
+    }
+
+    /// The top of what leads to Cordon's own programs becomes a read-only mount, which cannot be moved aside either. Links
+    /// on the way, such as `.build/release`, lie beneath it too.
+    private mutating func protectPrograms(_ programs: String) throws(PlanFailure) {
+        for grant in grants where grant.writable && ToolchainPlan.isInside(programs, grant.path) {
+            let below = programs.utf8.dropFirst(grant.path.utf8.count + 1).prefix { $0 != UInt8(ascii: "/") }
+            guard !below.isEmpty else {
+                throw .invalid([
+                    Diagnostic(
+                        location: nil,
+                        message: "Cordon's own programs lie in \(programs), which the jail may write",
+                        remedy: "install them elsewhere, such as /usr/local/lib/cordon, or choose another workspace")
+                ])
+            }
+            let top = grant.path + "/" + String(decoding: Array(below), as: UTF8.self)
+            add(.jailInit, .protect(path: top, optional: false))
+            assurance.note("\(top) holds Cordon's own programs and is read-only in the jail")
         }
     }
 

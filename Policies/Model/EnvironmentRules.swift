@@ -22,15 +22,29 @@ public struct EnvironmentRules: Sendable, Equatable {
     /// Rules by which nothing enters.
     public init() {}
 
-    /// Whether a variable of the caller enters.
-    public func passes(_ name: String) -> Bool {
-        inherit == .all || pass.contains { (try? Glob($0))?.matches(name) ?? false }
-    }
+    /// The rules, ready to be held against many names.
+    public func matcher() -> Matcher { Matcher(self) }
 
-    /// Whether the value of a variable is replaced in output. A glob that cannot be read, which no loaded policy
-    /// has, masks everything.
-    public func masks(_ name: String) -> Bool {
-        mask.contains { (try? Glob($0))?.matches(name) ?? true }
+    /// The rules with their patterns read.
+    public struct Matcher: Sendable {
+        private let inheritsAll: Bool
+        private let pass: [Glob]
+        private let mask: [Glob]
+        private let masksEverything: Bool
+
+        fileprivate init(_ rules: EnvironmentRules) {
+            inheritsAll = rules.inherit == .all
+            pass = rules.pass.compactMap { try? Glob($0) }
+            mask = rules.mask.compactMap { try? Glob($0) }
+            // A pattern that cannot be read, which no loaded policy has, masks everything.
+            masksEverything = mask.count < rules.mask.count
+        }
+
+        /// Whether a variable of the caller enters.
+        public func passes(_ name: String) -> Bool { inheritsAll || pass.contains { $0.matches(name) } }
+
+        /// Whether the value of a variable is replaced in output.
+        public func masks(_ name: String) -> Bool { masksEverything || mask.contains { $0.matches(name) } }
     }
 }
 

@@ -23,12 +23,30 @@ public struct Glob: Sendable, Hashable, CustomStringConvertible {
     ///   alternatives in braces, which would otherwise silently match nothing.
     public init(_ text: String) throws(InvalidValue) {
         self.text = text
-        var parser = GlobParser(Array(text.unicodeScalars))
-        tokens = try parser.parse()
+        // Most names of a policy are plain, and a policy is read at each start.
+        if text.utf8.contains(where: Self.isSpecial) {
+            var parser = GlobParser(Array(text.unicodeScalars))
+            tokens = try parser.parse()
+            literal = Self.name(tokens)
+        } else {
+            tokens = text.unicodeScalars.map { .character($0.value) }
+            literal = text
+        }
     }
 
     /// The name that is the only one to match, or nil when the pattern has a wildcard.
-    public var literal: String? {
+    public let literal: String?
+
+    private static func isSpecial(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "*"), UInt8(ascii: "?"), UInt8(ascii: "["), UInt8(ascii: "\\"), UInt8(ascii: "{"),
+            UInt8(ascii: "}"):
+            true
+        default: false
+        }
+    }
+
+    private static func name(_ tokens: [Token]) -> String? {
         var name = ""
         for token in tokens {
             guard case .character(let value) = token, let scalar = Unicode.Scalar(value) else { return nil }
@@ -73,8 +91,11 @@ public struct Glob: Sendable, Hashable, CustomStringConvertible {
     /// Patterns are equal when they mean the same, however they are escaped.
     public static func == (first: Glob, second: Glob) -> Bool { first.tokens == second.tokens }
 
-    /// Hashes what `==` compares.
-    public func hash(into hasher: inout Hasher) { hasher.combine(tokens) }
+    /// Hashes a part of what `==` compares: patterns are few, and their tokens many.
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(tokens.count)
+        if case .character(let last)? = tokens.last { hasher.combine(last) }
+    }
 }
 
 extension Glob.Token {

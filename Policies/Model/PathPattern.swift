@@ -114,21 +114,22 @@ public struct PathPattern: Sendable, Hashable, CustomStringConvertible {
         first.anchor == second.anchor && first.components == second.components
     }
 
-    /// Hashes what `==` compares.
+    /// Hashes a part of what `==` compares.
     public func hash(into hasher: inout Hasher) {
-        hasher.combine(anchor)
-        hasher.combine(components)
+        hasher.combine(components.count)
+        if case .name(let glob)? = components.last { hasher.combine(glob) }
     }
 }
 
 private struct PathPatternParser {
     private let text: String
-    // Scalars and not characters: to Swift a slash with a combining mark after it is no slash.
-    private var rest: ArraySlice<Unicode.Scalar>
+    // Bytes and not characters: to Swift a slash with a combining mark after it is no slash. What is looked for is
+    // ASCII, which is never part of another code point in UTF-8.
+    private var rest: ArraySlice<UInt8>
 
     init(_ text: String) {
         self.text = text
-        rest = Array(text.unicodeScalars)[...]
+        rest = Array(text.utf8)[...]
     }
 
     func parse() throws(InvalidValue) -> (PathPattern.Anchor, [PathPattern.Component]) {
@@ -139,42 +140,42 @@ private struct PathPatternParser {
     }
 
     private func refuseForeignForms() throws(InvalidValue) {
-        guard !rest.isEmpty else { throw InvalidValue("a pattern is empty") }
+        guard let first = rest.first else { throw InvalidValue("a pattern is empty") }
         // PATH_MAX: no path that the kernel takes is longer.
-        guard text.utf8.count < 4096 else { throw InvalidValue("a pattern is longer than 4095 bytes") }
-        if rest.contains(where: { $0.value < 0x20 || $0.value == 0x7F }) {
+        guard rest.count < 4096 else { throw InvalidValue("a pattern is longer than 4095 bytes") }
+        if rest.contains(where: { $0 < 0x20 || $0 == 0x7F }) {
             throw InvalidValue("the pattern \(quoted(text)) contains a control character")
         }
-        if rest.first == "!" {
+        if first == UInt8(ascii: "!") {
             throw InvalidValue(
                 "the pattern \(quoted(text)) starts with `!`, but nothing can be taken out of a list",
                 remedy: "write `\\!` for a name that starts so")
         }
-        if rest.first == "~" {
+        if first == UInt8(ascii: "~") {
             throw InvalidValue(
                 "`~` is not expanded in \(quoted(text))", remedy: "write `${home}`, or `\\~` for a name that starts so")
         }
     }
 
     private mutating func takeAnchor() throws(InvalidValue) -> PathPattern.Anchor {
-        if rest.first == "/" {
+        let slash = UInt8(ascii: "/")
+        if rest.first == slash {
             rest = rest.dropFirst()
             return .root
         }
-        guard rest.starts(with: "${".unicodeScalars) else { return .workspace }
-        guard let close = rest.firstIndex(of: "}") else {
+        guard rest.starts(with: "${".utf8) else { return .workspace }
+        guard let close = rest.firstIndex(of: UInt8(ascii: "}")) else {
             throw InvalidValue("`${` is not closed in \(quoted(text))", remedy: "write `${workspace}` or `${home}`")
         }
-        var variable = ""
-        variable.unicodeScalars.append(contentsOf: rest[...close])
+        let variable = String(decoding: rest[...close], as: UTF8.self)
         guard let anchor = PathPattern.Anchor(rawValue: variable) else {
             throw InvalidValue(
                 "unknown variable \(quoted(variable))",
                 remedy: suggestion(for: variable, in: ["${workspace}", "${home}"]))
         }
         rest = rest[(close + 1)...]
-        guard let slash = rest.first else { return anchor }
-        guard slash == "/" else {
+        guard let next = rest.first else { return anchor }
+        guard next == slash else {
             throw InvalidValue("`\(variable)` must be followed by a slash in \(quoted(text))")
         }
         rest = rest.dropFirst()
@@ -187,31 +188,36 @@ private struct PathPatternParser {
     private func components() throws(InvalidValue) -> [PathPattern.Component] {
         guard !rest.isEmpty else { return [] }
         var result: [PathPattern.Component] = []
-        for part in rest.split(separator: "/", omittingEmptySubsequences: false) {
-            var name = ""
-            name.unicodeScalars.append(contentsOf: part)
-            switch name {
-            case "":
-                throw rest.last == "/"
-                    ? InvalidValue("\(quoted(text)) ends with a slash", remedy: "leave the last slash out")
-                    : InvalidValue("\(quoted(text)) has two slashes in a row", remedy: "write one")
-            case ".", "..":
-                throw InvalidValue(
-                    "\(quoted(text)) contains `\(name)`, which a rule cannot follow",
-                    remedy: "write the path without it")
-            case "**":
-                // Twice in a row says no more than once.
-                if result.last != .anyDepth { result.append(.anyDepth) }
-            default:
-                let glob = try glob(name)
-                // `\..` is another way to write it.
-                guard glob.literal != ".", glob.literal != ".." else {
-                    throw InvalidValue("\(quoted(text)) contains \(quoted(name)), which a rule cannot follow")
-                }
-                result.append(.name(glob))
-            }
+        var start = rest.startIndex
+        while start <= rest.endIndex {
+            var end = start
+            while end < rest.endIndex, rest[end] != UInt8(ascii: "/") { end += 1 }
+            try add(String(decoding: rest[start..<end], as: UTF8.self), to: &result)
+            start = end + 1
         }
         return result
+    }
+
+    private func add(_ name: String, to result: inout [PathPattern.Component]) throws(InvalidValue) {
+        switch name {
+        case "":
+            throw rest.last == UInt8(ascii: "/")
+                ? InvalidValue("\(quoted(text)) ends with a slash", remedy: "leave the last slash out")
+                : InvalidValue("\(quoted(text)) has two slashes in a row", remedy: "write one")
+        case ".", "..":
+            throw InvalidValue(
+                "\(quoted(text)) contains `\(name)`, which a rule cannot follow", remedy: "write the path without it")
+        case "**":
+            // Twice in a row says no more than once.
+            if result.last != .anyDepth { result.append(.anyDepth) }
+        default:
+            let glob = try glob(name)
+            // `\..` is another way to write it.
+            guard glob.literal != ".", glob.literal != ".." else {
+                throw InvalidValue("\(quoted(text)) contains \(quoted(name)), which a rule cannot follow")
+            }
+            result.append(.name(glob))
+        }
     }
 
     private func glob(_ name: String) throws(InvalidValue) -> Glob {

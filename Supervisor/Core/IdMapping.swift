@@ -1,9 +1,12 @@
 // Writing id maps, and user namespaces that exist only to carry one (for id-mapped mounts).
 internal import JailPlan
 internal import Linux
+internal import Machine
 
-/// Writes the maps of a new user namespace whose first process is `pid`.
-func mapIds(_ map: IdentityMap, firstId: UInt32?, of pid: Int32) throws(LaunchFailure) {
+/// Writes the maps of a new user namespace whose first process is `pid`. `programs` are the helpers of this machine.
+func mapIds(
+    _ map: IdentityMap, firstId: UInt32?, of pid: Int32, programs: SubordinateIds?
+) throws(LaunchFailure) {
     let process = "/proc/\(pid)"
     switch map {
     case .ownRange:
@@ -23,41 +26,48 @@ func mapIds(_ map: IdentityMap, firstId: UInt32?, of pid: Int32) throws(LaunchFa
             try writeText("\(inside) \(user) 1\n", to: process + "/uid_map")
         }
     case .helpers(let users, let groups):
-        // Two set-uid programs, at the same time: each takes a millisecond to start.
-        let userHelper = try startHelper("newuidmap", pid: pid, users)
-        let groupHelper = try startHelper("newgidmap", pid: pid, groups)
-        try finishHelper("newuidmap", userHelper)
-        try finishHelper("newgidmap", groupHelper)
+        // Two set-uid programs, at the same time: each takes a millisecond to start. Both have ended when this returns.
+        guard let programs else { throw LaunchFailure(step: "map-ids", object: process) }
+        let userHelper = try MapHelper(programs.userHelper, pid: pid, users)
+        let groupHelper = try MapHelper(programs.groupHelper, pid: pid, groups)
+        let outcomes = (userHelper.outcome(), groupHelper.outcome())
+        try outcomes.0.get()
+        try outcomes.1.get()
     }
 }
 
-private func startHelper(_ name: String, pid: Int32, _ ranges: [IDRange]) throws(LaunchFailure) -> ChildProcess {
-    let path = "/usr/bin/" + name
-    let arguments = [name, "\(pid)"] + ranges.flatMap { ["\($0.inside)", "\($0.outside)", "\($0.count)"] }
-    return try runQuietly(path, arguments)
-}
+/// newuidmap(1) or newgidmap(1) at work. It has ended when the value goes away.
+private struct MapHelper: ~Copyable {
+    private let path: String
+    private let process: ChildProcess
 
-private func finishHelper(_ name: String, _ process: borrowing ChildProcess) throws(LaunchFailure) {
-    let status = try step("map-ids", name) { () throws(Errno) in try process.wait() }
-    // nil: the caller ignores SIGCHLD, so the kernel reaped it; a failed map shows at the next step.
-    guard status == nil || status == 0 else {
-        throw LaunchFailure(
-            step: "map-ids", object: name,
-            remedy: "\(name) refused: check this user's lines in /etc/subuid and /etc/subgid")
+    init(_ path: String, pid: Int32, _ ranges: [IDRange]) throws(LaunchFailure) {
+        self.path = path
+        let arguments = [path, "\(pid)"] + ranges.flatMap { ["\($0.inside)", "\($0.outside)", "\($0.count)"] }
+        let file = try step("open", path) { () throws(Errno) in try open(path, .readOnly) }
+        let null = try step("open", "/dev/null") { () throws(Errno) in try open("/dev/null", .readWrite) }
+        process = try launching(path) { () throws(SpawnFailure) in
+            try cloneAndExecute(
+                file, arguments: arguments, namespaces: [], cgroup: nil, control: -1, null: null.raw,
+                ambientCapabilities: 0)
+        }
     }
-}
 
-/// Starts a program of the host with nothing but /dev/null and its arguments.
-func runQuietly(_ path: String, _ arguments: [String]) throws(LaunchFailure) -> ChildProcess {
-    let file = try step("open", path) { () throws(Errno) in try open(path, .readOnly) }
-    let null = try step("open", "/dev/null") { () throws(Errno) in try open("/dev/null", .readWrite) }
-    do throws(SpawnFailure) {
-        return try cloneAndExecute(
-            file, arguments: arguments, namespaces: [], cgroup: nil, control: -1, null: null.raw, ambientCapabilities: 0
-        )
-    } catch {
-        throw LaunchFailure(step: error.step, object: path, errno: error.errno)
+    /// Waits for its end.
+    func outcome() -> Result<Void, LaunchFailure> {
+        Result { () throws(LaunchFailure) in
+            try launching(path) { () throws(SpawnFailure) in try process.confirmExecuted() }
+            let status = try step("map-ids", path) { () throws(Errno) in try process.wait() }
+            // nil: the caller ignores SIGCHLD, so the kernel reaped it; a failed map shows at the next step.
+            guard status == nil || status == 0 else {
+                throw LaunchFailure(
+                    step: "map-ids", object: path,
+                    remedy: "it refused: check this user's lines in /etc/subuid and /etc/subgid")
+            }
+        }
     }
+
+    deinit { _ = try? process.wait() }
 }
 
 /// A user namespace in which `owner` of a file system appears as the command's user of a jail. Its holder

@@ -60,7 +60,13 @@ public struct Jail: ~Copyable {
         var jail = Jail(
             process: process, control: control, spawner: spawner, plan: plan, supervisor: supervisor,
             cgroups: cgroups, range: range, times: times)
-        try jail.finishStart(steps, filters: filters, spawnerEnd: spawnerEnd)
+        do throws(LaunchFailure) {
+            try jail.finishStart(steps, filters: filters, spawnerEnd: spawnerEnd)
+        } catch {
+            // Whatever failed for want of jail-init is its failure to begin.
+            try jail.confirmInit()
+            throw error
+        }
         return jail
     }
 
@@ -90,13 +96,10 @@ public struct Jail: ~Copyable {
     private static func cloneInit(
         _ supervisor: Supervisor, namespaces: Namespaces, cgroup: Int32?, control: Int32
     ) throws(LaunchFailure) -> ChildProcess {
-        do throws(SpawnFailure) {
-            return try cloneAndExecute(
+        try launching(namespaces.names.joined(separator: ",")) { () throws(SpawnFailure) in
+            try cloneAndExecute(
                 supervisor.initExecutable, arguments: ["jail-init"], namespaces: namespaces, cgroup: cgroup,
                 control: control, null: supervisor.null.raw, ambientCapabilities: Capability.all)
-        } catch {
-            let name = error.step == "clone3" ? "clone" : error.step
-            throw LaunchFailure(step: name, object: namespaces.names.joined(separator: ","), errno: error.errno)
         }
     }
 
@@ -107,7 +110,8 @@ public struct Jail: ~Copyable {
         func mark(_ name: String) { times.append(NamedTime(step: name, nanoseconds: monotonicNanoseconds())) }
         try limitGroups(steps.limits)
         mark("limits")
-        try mapIds(steps.map, firstId: range.read { $0.first }, of: process.pid)
+        try mapIds(
+            steps.map, firstId: range.read { $0.first }, of: process.pid, programs: supervisor.machine.subordinateIds)
         mark("map-ids")
 
         var descriptors = DescriptorList()
@@ -122,6 +126,7 @@ public struct Jail: ~Copyable {
             descriptors.append(try clone(tree))
         }
         mark("clone-tree")
+        try confirmInit()
         do throws(LaunchFailure) {
             try step("set-up") { () throws(Errno) in
                 try send(
@@ -137,6 +142,11 @@ public struct Jail: ~Copyable {
             try supervisor.chargeJanitor(id, directories: directories, initProcess: process.pidfd.raw)
         }
         mark("janitor")
+    }
+
+    /// Waits until jail-init has been executed, or says why it could not be.
+    private func confirmInit() throws(LaunchFailure) {
+        try launching("jail-init") { () throws(SpawnFailure) in try process.confirmExecuted() }
     }
 
     private mutating func limitGroups(_ limits: CgroupLimits?) throws(LaunchFailure) {

@@ -5,6 +5,7 @@ internal import Linux
 struct JanitorClient: ~Copyable, Sendable {
     private let socket: Descriptor
     private let process: ChildProcess
+    private let executable: String
 
     /// Starts one.
     init(executable: String) throws(LaunchFailure) {
@@ -13,19 +14,19 @@ struct JanitorClient: ~Copyable, Sendable {
         let theirs = try step("janitor") { () throws(Errno) in try pair.takeWriting() }
         let file = try step("janitor", executable) { () throws(Errno) in try open(executable, .readOnly) }
         let null = try step("janitor", "/dev/null") { () throws(Errno) in try open("/dev/null", .readWrite) }
-        do throws(SpawnFailure) {
+        process = try janitorStep(executable) { () throws(SpawnFailure) in
             // It starts at the same time as the first jail, and can wait.
-            process = try cloneAndExecute(
+            try cloneAndExecute(
                 file, arguments: ["cordon-janitor"], namespaces: [], cgroup: nil, control: theirs.raw, null: null.raw,
                 ambientCapabilities: 0, niceness: 10)
-        } catch {
-            throw LaunchFailure(step: "janitor", object: executable, errno: error.errno)
         }
+        self.executable = executable
         socket = ours
     }
 
     /// Tells it of a jail before anything runs there.
     func add(_ id: String, directories: [String], initProcess: Int32) throws(LaunchFailure) {
+        try janitorStep(executable) { () throws(SpawnFailure) in try process.confirmExecuted() }
         let text = (["add", id] + directories).joined(separator: "\n")
         try step("janitor") { () throws(Errno) in
             try send(Array(text.utf8), descriptors: [initProcess], on: socket.raw)
@@ -36,5 +37,13 @@ struct JanitorClient: ~Copyable, Sendable {
     func done(_ id: String) {
         // A janitor that is gone has nothing to forget.
         try? send(Array("done\n\(id)".utf8), on: socket.raw)
+    }
+}
+
+private func janitorStep<Result: ~Copyable>(
+    _ executable: String, _ body: () throws(SpawnFailure) -> Result
+) throws(LaunchFailure) -> Result {
+    do throws(SpawnFailure) { return try body() } catch {
+        throw LaunchFailure(step: "janitor", object: executable, errno: error.errno)
     }
 }

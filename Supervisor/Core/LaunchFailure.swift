@@ -107,3 +107,12 @@ func step<Result: ~Copyable>(
 ) throws(LaunchFailure) -> Result {
     do throws(Errno) { return try body() } catch { throw LaunchFailure(step: name, object: object, errno: error) }
 }
+
+/// Gives the start of a program its object.
+func launching<Result: ~Copyable>(
+    _ object: String, _ body: () throws(SpawnFailure) -> Result
+) throws(LaunchFailure) -> Result {
+    do throws(SpawnFailure) { return try body() } catch {
+        throw LaunchFailure(step: error.step == "clone3" ? "clone" : error.step, object: object, errno: error.errno)
+    }
+}

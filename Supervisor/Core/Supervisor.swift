@@ -15,21 +15,12 @@ public final class Supervisor: Sendable {
     /// Opens the programs that jails need and starts the janitor.
     ///
     /// - Parameter programs: the directory with `jail-init` and `cordon-janitor`; nil: this program's own.
-    /// - Parameter writableTrees: what jails may write. Programs there could be replaced by the jail that they start.
-    public init(machine: Machine, programs: String? = nil, outsideOf writableTrees: [String] = []) throws(LaunchFailure)
-    {
+    public init(machine: Machine, programs: String? = nil) throws(LaunchFailure) {
         self.machine = machine
         let directory = if let programs { programs } else { try Self.ownDirectory() }
-        if let tree = writableTrees.first(where: { directory == $0 || directory.hasPrefix($0 + "/") }) {
-            throw LaunchFailure(
-                step: "open", object: directory,
-                remedy:
-                    "Cordon's own programs lie in \(tree), which the jail may write: install them elsewhere, such as /usr/local"
-            )
-        }
+        janitor = try Self.startJanitor(directory + "/cordon-janitor", needed: machine.cgroups.layout != .none)
         null = try step("open", "/dev/null") { () throws(Errno) in try open("/dev/null", .readWrite) }
         initExecutable = try Self.openSealed(directory + "/jail-init", privileged: machine.isPrivileged)
-        janitor = try Self.startJanitor(directory + "/cordon-janitor", needed: machine.cgroups.layout != .none)
     }
 
     /// Tells the janitor of a jail before anything runs in it.
@@ -46,7 +37,8 @@ public final class Supervisor: Sendable {
         needed ? try JanitorClient(executable: path) : nil
     }
 
-    private static func ownDirectory() throws(LaunchFailure) -> String {
+    /// Where this program lies, and with it those that it starts.
+    public static func ownDirectory() throws(LaunchFailure) -> String {
         try step("open", "/proc/self/exe") { () throws(Errno) in
             let own = try readLink("/proc/self/exe")
             return String(own[..<(own.lastIndex(of: "/") ?? own.endIndex)])

@@ -22,9 +22,11 @@ private func start(_ file: borrowing Descriptor, _ arguments: [String], cgroup: 
 {
     let null = try doing("open /dev/null") { () throws(Errno) in try open("/dev/null", .readWrite) }
     do throws(SpawnFailure) {
-        return try cloneAndExecute(
+        let child = try cloneAndExecute(
             file, arguments: arguments, namespaces: [], cgroup: cgroup, control: -1, null: null.raw,
             ambientCapabilities: 0)
+        try child.confirmExecuted()
+        return child
     } catch {
         throw Obstacle(error.step, error.errno)
     }

@@ -52,33 +52,33 @@ struct RunRefusal: Error {
 
 private func execute(_ options: RunOptions) throws(RunRefusal) -> Outcome {
     let machine = try refusing("machine") { () throws(Errno) in try Machine.inspect() }
+    // First of all, since its janitor can then be loaded while the policy is read.
+    let supervisor = options.printPlan ? nil : try launching { () throws(LaunchFailure) in try Supervisor(machine: machine) }
     let environment = callerEnvironment()
     let place = try Workspace(options.workspace, home: environment.first { $0.name == "HOME" }?.value)
     let policy = try loadPolicy(options, machine: machine)
     let prepared = try plan(policy, options, place, environment, machine)
-    if options.printPlan {
+    guard let supervisor else {
         let text = prepared.plan.description + "\n"
         leave(printing: isTerminal(1) ? String(decoding: TerminalFilter.visible(text), as: UTF8.self) : text, code: 0)
     }
 
     // Said always: a network that is open, a limit that is another one than its name suggests.
     for note in prepared.guarantees.notes { put("cordon: \(note)\n", to: 2) }
-    do throws(LaunchFailure) {
-        let supervisor = try Supervisor(machine: machine, outsideOf: prepared.writableTrees)
-        var request = RunRequest(arguments: options.command)
-        request.wallLimit = policy.resources.wall?.value
-        request.cpuLimit = policy.resources.cpu?.value
-        request.outputLimit = policy.resources.output?.value ?? 2 << 20
-        request.killsOnOutput = policy.resources.outputAction.value == .kill
-        request.captures = options.json
-        let store = FilterStore.standard(
-            home: environment.first { $0.name == "HOME" }?.value,
-            cacheHome: environment.first { $0.name == "XDG_CACHE_HOME" }?.value)
-        return run(
-            request, in: prepared, filters: store.outside(of: prepared.writableTrees), supervisor: supervisor)
-    } catch {
-        throw RunRefusal(error)
-    }
+    var request = RunRequest(arguments: options.command)
+    request.wallLimit = policy.resources.wall?.value
+    request.cpuLimit = policy.resources.cpu?.value
+    request.outputLimit = policy.resources.output?.value ?? 2 << 20
+    request.killsOnOutput = policy.resources.outputAction.value == .kill
+    request.captures = options.json
+    let store = FilterStore.standard(
+        home: environment.first { $0.name == "HOME" }?.value,
+        cacheHome: environment.first { $0.name == "XDG_CACHE_HOME" }?.value)
+    return run(request, in: prepared, filters: store.outside(of: prepared.writableTrees), supervisor: supervisor)
+}
+
+private func launching<Result>(_ body: () throws(LaunchFailure) -> Result) throws(RunRefusal) -> Result {
+    do throws(LaunchFailure) { return try body() } catch { throw RunRefusal(error) }
 }
 
 private func refusing<Result>(
@@ -116,13 +116,12 @@ private func plan(
     }
     let request = PlanRequest(
         workspace: place.path, directory: place.directory, callerEnvironment: environment,
-        setEnvironment: options.limits.environment.map { (name: $0.0, value: $0.1) }, image: image)
-    do throws(LaunchFailure) {
+        setEnvironment: options.limits.environment.map { (name: $0.0, value: $0.1) }, image: image,
+        programs: try launching(Supervisor.ownDirectory))
+    try launching { () throws(LaunchFailure) in
         for directory in cacheDirectories(policy: policy, request: request, machine: machine) {
             try makePrivateDirectory(directory)
         }
-    } catch {
-        throw RunRefusal(error)
     }
     do throws(PlanFailure) { return try makePlan(policy: policy, request: request, machine: machine) } catch {
         let text = error.description

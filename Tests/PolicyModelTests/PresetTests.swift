@@ -12,7 +12,7 @@ import Testing
         #expect(policy.identity.user?.value == UserIdentity(uid: 1000, gid: 1000))
         #expect(policy.resources.wall != nil && policy.resources.cpu != nil && policy.resources.memory != nil)
         #expect(policy.resources.pids != nil && policy.resources.disk != nil && policy.resources.cpus != nil)
-        #expect(policy.environment.masks("GITHUB_TOKEN") && policy.environment.masks("DB_PASSWORD"))
+        #expect(policy.environment.matcher().masks("GITHUB_TOKEN") && policy.environment.matcher().masks("DB_PASSWORD"))
         let bytes = try #require(presetBytes(named: name))
         #expect(String(decoding: bytes, as: UTF8.self).hasPrefix("# \(name): "))
     }

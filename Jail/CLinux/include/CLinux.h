@@ -162,7 +162,7 @@ int cordon_is_socket(uint32_t mode);
 // MARK: - Between clone3 and execve
 
 struct cordon_clone_request {
-    /// CLONE_NEW* flags. CLONE_VM, CLONE_VFORK and CLONE_PIDFD are added.
+    /// CLONE_NEW* flags. CLONE_VM and CLONE_PIDFD are added.
     uint64_t flags;
     /// A cgroup v2 directory for CLONE_INTO_CGROUP, or -1.
     int cgroup;
@@ -176,17 +176,24 @@ struct cordon_clone_request {
     int niceness;
     /// Become ambient, so that execve in a user namespace without id maps keeps them.
     uint64_t ambient_capabilities;
-    /// A NULL-terminated argument and environment array.
+    /// A NULL-terminated argument array: at most 64, of 4 KB together. The environment is empty.
     const char *const *arguments;
-    const char *const *environment;
 };
 
+/// What the stack of a child must have besides the bookkeeping of `cordon_clone_exec`.
+#define CORDON_STAGE_STACK 8192
+
 /// clone3 straight into new namespaces, then execveat(executable): a multi-threaded Swift process must
-/// not run Swift between the two. The child shares memory (CLONE_VM|CLONE_VFORK) on a stack of its own,
-/// so it costs nothing to copy. Returns the child's pid in the caller's namespace; `*pidfd` is its
-/// pidfd; `*failed` names the failed step when the result is negative:
-/// 1 clone3, 2 descriptors, 3 capabilities, 4 execveat.
-int cordon_clone_exec(const struct cordon_clone_request *request, int *pidfd, int *failed);
+/// not run Swift between the two. The child shares memory (CLONE_VM), so it costs nothing to copy, and the caller
+/// goes on at once: making namespaces and executing takes a millisecond. `stage` is a mapping of `size` bytes that
+/// is the child's alone until `cordon_await_exec` has returned. Everything that `request` points to is copied.
+/// Returns the child's pid in the caller's namespace; `*pidfd` is its pidfd.
+int cordon_clone_exec(const struct cordon_clone_request *request, void *stage, size_t size, int *pidfd);
+
+/// futex(2) FUTEX_WAIT until the child of `cordon_clone_exec` has executed or is dead. Returns 0 where it has executed
+/// (or was killed before), else the step that failed, with its errno in `*error`:
+/// 2 descriptors, 3 capabilities, 4 execveat.
+int cordon_await_exec(void *stage, int *error);
 
 /// Makes a process in new namespaces that does nothing but wait for end-of-file on `gate`; it holds a
 /// user namespace while its maps are written and a descriptor to it is opened. It shares the caller's

@@ -191,8 +191,12 @@ static void protect(const struct step *step) {
     close(tree);
 }
 
-static void pivot(void) {
+static void pivot(int gate) {
     if (fchdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0) die("pivot_root", "");
+    if (write(gate, "", 1) != 1) die("gate", "");
+}
+
+static void leave_old_root(void) {
     if (umount2(".", MNT_DETACH) < 0 || chdir("/") < 0) die("umount2", "the old root");
 }
 
@@ -399,7 +403,8 @@ _Noreturn void live_as_init(struct plan *plan, int control) {
         case HIDE: hide(step); break;
         case PROTECT: protect(step); break;
         case SEAL_ROOT: set_attributes(root, 0x1, 0); break;
-        case PIVOT_ROOT: pivot(); break;
+        case PIVOT_ROOT: pivot(gate[1]); break;
+        case LEAVE_OLD_ROOT: leave_old_root(); break;
         case KEEP_CAPABILITIES: keep_only(step->number); break;
         default: break;
         }

@@ -63,8 +63,9 @@ static bool parse_step(struct plan *plan, const char *name, char **words, size_t
         {"directory", DIRECTORY}, {"symlink", SYMLINK}, {"file", FILE_STEP}, {"attach-tree", ATTACH_TREE},
         {"clone-tree", CLONE_TREE}, {"bind", BIND}, {"file-system", FILE_SYSTEM}, {"hide", HIDE},
         {"protect", PROTECT}, {"rebind", REBIND}, {"seal-root", SEAL_ROOT}, {"pivot-root", PIVOT_ROOT},
+        {"leave-old-root", LEAVE_OLD_ROOT},
         {"keep-capabilities", KEEP_CAPABILITIES}, {"loopback", LOOPBACK},
-        {"fork-spawner", FORK_SPAWNER}, {"pin", PIN}, {"enter-cgroups", ENTER_CGROUPS}, {"await-root", AWAIT_ROOT}, {"cgroup-namespace", CGROUP_NAMESPACE},
+        {"fork-spawner", FORK_SPAWNER}, {"pin", PIN}, {"enter-cgroups", ENTER_CGROUPS}, {"await-root", AWAIT_ROOT}, {"await-jail", AWAIT_ROOT}, {"cgroup-namespace", CGROUP_NAMESPACE},
         {"spawner-capabilities", SPAWNER_CAPABILITIES}, {"no-new-privileges", NO_NEW_PRIVILEGES},
         {"landlock", LANDLOCK}, {"filters", FILTERS}, {"limits", LIMITS}, {"identity", IDENTITY},
     };

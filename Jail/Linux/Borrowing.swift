@@ -2,7 +2,7 @@
 
 extension Optional where Wrapped: ~Copyable {
     /// The result of `body` on what is there, or nil.
-    borrowing func read<Result, Failure: Error>(
+    public borrowing func read<Result, Failure: Error>(
         _ body: (borrowing Wrapped) throws(Failure) -> Result
     ) throws(Failure) -> Result? {
         switch self {
