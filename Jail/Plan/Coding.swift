@@ -36,7 +36,8 @@ extension Action {
             symlink, file
         case attachTree, bind, fileSystem, rebind, pin, hide, protect, sealRoot, pivotRoot, leaveOldRoot,
             keepCapabilities
-        case enterCgroups, awaitRoot, awaitJail, cgroupNamespace, spawnerCapabilities, noNewPrivileges, landlock, filters,
+        case enterCgroups, awaitRoot, awaitJail, cgroupNamespace, spawnerCapabilities, noNewPrivileges, landlock,
+            filters,
             identity, limits
     }
 

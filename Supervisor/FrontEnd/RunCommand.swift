@@ -53,7 +53,8 @@ struct RunRefusal: Error {
 private func execute(_ options: RunOptions) throws(RunRefusal) -> Outcome {
     let machine = try refusing("machine") { () throws(Errno) in try Machine.inspect() }
     // First of all, since its janitor can then be loaded while the policy is read.
-    let supervisor = options.printPlan ? nil : try launching { () throws(LaunchFailure) in try Supervisor(machine: machine) }
+    let supervisor =
+        options.printPlan ? nil : try launching { () throws(LaunchFailure) in try Supervisor(machine: machine) }
     let environment = callerEnvironment()
     let place = try Workspace(options.workspace, home: environment.first { $0.name == "HOME" }?.value)
     let policy = try loadPolicy(options, machine: machine)
