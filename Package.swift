@@ -75,7 +75,7 @@ let tests: [Target] = [
         swiftSettings: strict),
     .executableTarget(name: "filter-fixture", path: "Tests/FilterFixture", cSettings: c),
     .testTarget(
-        name: "JailFiltersTests", dependencies: ["JailFilters", "CLibseccomp", "CLinux"],
+        name: "JailFiltersTests", dependencies: ["JailFilters", "CLibseccomp", "CLinux", "Linux"],
         path: "Tests/JailFiltersTests", swiftSettings: strict),
     // Static, because what is brought into a jail must not need the jail's libraries.
     .executableTarget(
@@ -84,6 +84,9 @@ let tests: [Target] = [
     .executableTarget(name: "fault-fixture", path: "Tests/FaultFixture", cSettings: c),
     .testTarget(
         name: "DoctorTests", dependencies: ["Doctor", "PolicyModel", "fault-fixture"], path: "Tests/DoctorTests",
+        swiftSettings: strict),
+    .testTarget(
+        name: "SupervisorCoreTests", dependencies: ["SupervisorCore"], path: "Tests/SupervisorCoreTests",
         swiftSettings: strict),
     .testTarget(name: "ConformanceTests", path: "Tests/Conformance", swiftSettings: strict),
 ]

@@ -40,6 +40,8 @@ public struct PreparedJail: Sendable {
     public var plan: Plan
     /// What the plan's `filters` step loads.
     public var filters: FilterRequest
+    /// The fingerprint of those programs.
+    public var filterName: String
     /// The environment of commands.
     public var environment: [(name: String, value: String)]
     /// Values that are replaced wherever output leaves.

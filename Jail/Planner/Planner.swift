@@ -114,7 +114,8 @@ private struct Planner {
             preset: isPure ? .pure : .agent, allowExecutableMemoryFiles: !restrictsExecution,
             allowUnixSockets: !(isOpenNetwork && machine.landlockABI < 6),
             packageManager: policy.identity.root.value)
-        add(.spawner, .filters(fingerprint: filterFingerprint(filters), count: 2), .awaitRoot)
+        let filterName = filterFingerprint(filters)
+        add(.spawner, .filters(fingerprint: filterName, count: 2), .awaitRoot)
         addLandlock()
         // After Landlock, whose rules name places that only the command may enter.
         add(.spawner, .spawnerCapabilities(Capability.set(.setGid, .setUid, .kill)), .awaitJail)
@@ -128,7 +129,7 @@ private struct Planner {
 
         giveWhatStepsGive()
         return PreparedJail(
-            plan: Plan(steps), filters: filters, environment: environment.variables,
+            plan: Plan(steps), filters: filters, filterName: filterName, environment: environment.variables,
             maskedValues: environment.maskedValues, directory: request.directory, searchPath: environment.searchPath,
             guarantees: try assurance.settle(), writableTrees: grants.filter(\.writable).map(\.source.path))
     }

@@ -91,10 +91,15 @@ public struct Glob: Sendable, Hashable, CustomStringConvertible {
     /// Patterns are equal when they mean the same, however they are escaped.
     public static func == (first: Glob, second: Glob) -> Bool { first.tokens == second.tokens }
 
-    /// Hashes a part of what `==` compares: patterns are few, and their tokens many.
+    /// Hashes what `==` compares.
     public func hash(into hasher: inout Hasher) {
-        hasher.combine(tokens.count)
-        if case .character(let last)? = tokens.last { hasher.combine(last) }
+        // A name's bytes at once: most patterns are names, and tokens are hashed one by one.
+        if let literal {
+            var bytes = literal
+            bytes.withUTF8 { unsafe hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+        } else {
+            hasher.combine(tokens)
+        }
     }
 }
 

@@ -114,10 +114,10 @@ public struct PathPattern: Sendable, Hashable, CustomStringConvertible {
         first.anchor == second.anchor && first.components == second.components
     }
 
-    /// Hashes a part of what `==` compares.
+    /// Hashes what `==` compares.
     public func hash(into hasher: inout Hasher) {
-        hasher.combine(components.count)
-        if case .name(let glob)? = components.last { hasher.combine(glob) }
+        hasher.combine(anchor)
+        hasher.combine(components)
     }
 }
 

@@ -164,6 +164,7 @@ extension Array {
 extension [String] {
     fileprivate mutating func add(_ others: [Located<String>]?) {
         // As bytes, since globs that are equal only to Unicode are two.
-        for other in others ?? [] where !contains(where: { sameBytes($0, other.value) }) { append(other.value) }
+        var known = Set(map { Array<UInt8>($0.utf8) })
+        for other in others ?? [] where known.insert(Array<UInt8>(other.value.utf8)).inserted { append(other.value) }
     }
 }

@@ -44,7 +44,7 @@ public func run(
         enforced: prepared.guarantees.enforced, degraded: prepared.guarantees.degraded, notes: prepared.guarantees.notes
     )
     do throws(LaunchFailure) {
-        let programs = try filters.programs(for: prepared.filters)
+        let programs = try filters.programs(for: prepared.filters, named: prepared.filterName)
         var run = try CommandRun.start(request, prepared, programs, supervisor, guarantees)
         try run.loop()
         return run.finish()

@@ -38,9 +38,8 @@ public struct FilterStore: Sendable {
         return above + path[slash...]
     }
 
-    /// The two programs for a request, in load order.
-    public func programs(for request: FilterRequest) throws(LaunchFailure) -> [[UInt8]] {
-        let name = filterFingerprint(request)
+    /// The two programs for a request, in load order. `name` is its fingerprint, which takes a while to compute.
+    public func programs(for request: FilterRequest, named name: String) throws(LaunchFailure) -> [[UInt8]] {
         if let stored = load(name) { return stored }
         do throws(FilterError) {
             let compiled = try compileFilters(request)

@@ -4,7 +4,7 @@ internal import Linux
 /// Descriptor 0, passed on through a pipe: the command never holds a descriptor of the host.
 struct InputStream: ~Copyable {
     private var target: Descriptor?
-    private var buffer = [UInt8](repeating: 0, count: 65536)
+    private var buffer = ReadBuffer()
     private var pending: ArraySlice<UInt8> = []
     private var sourceIsOpen: Bool
     /// Regular files are always ready and cannot be watched.
@@ -45,9 +45,10 @@ struct InputStream: ~Copyable {
         if pending.isEmpty {
             guard sourceIsOpen else { return close() }
             do throws(Errno) {
-                let count = try read(source, into: &buffer)
+                let count = try read(source, into: &buffer.bytes)
                 if count == 0 { return end(poller) }
-                pending = buffer[..<count]
+                pending = buffer.bytes[..<count]
+                buffer.grow(after: count)
             } catch {
                 if error == .again { return }
                 return end(poller)

@@ -56,8 +56,13 @@ struct Masker {
 
     /// The next part of the stream, masked. What could be the start of a secret is held back.
     mutating func mask(_ bytes: ArraySlice<UInt8>) -> [UInt8] {
-        if secrets.isEmpty { return Array(bytes) }
-        let input = held + bytes
+        secrets.isEmpty ? Array(bytes) : take(held + bytes, isLast: false)
+    }
+
+    /// What was held back, at the end of the stream: a short secret may be in it that a longer one starts with.
+    mutating func flush() -> [UInt8] { take(held, isLast: true) }
+
+    private mutating func take(_ input: [UInt8], isLast: Bool) -> [UInt8] {
         held = []
         var output: [UInt8] = []
         output.reserveCapacity(input.count)
@@ -69,12 +74,14 @@ struct Masker {
                 continue
             }
             let rest = input[index...]
+            // A longer secret that may still come is waited for, whatever shorter one is there already.
+            if !isLast, secrets.contains(where: { $0.count > rest.count && $0.starts(with: rest) }) {
+                held = Array(rest)
+                break
+            }
             if let secret = secrets.first(where: { rest.starts(with: $0) }) {
                 output += Self.replacement
                 index += secret.count
-            } else if secrets.contains(where: { $0.count > rest.count && $0.starts(with: rest) }) {
-                held = Array(rest)
-                break
             } else {
                 output.append(input[index])
                 index += 1
@@ -82,11 +89,18 @@ struct Masker {
         }
         return output
     }
+}
 
-    /// What was held back, at the end of the stream.
-    mutating func flush() -> [UInt8] {
-        defer { held = [] }
-        return held
+/// What a stream is read into: small at first, since most commands say little, and a page that is touched costs more
+/// than what is read into it.
+struct ReadBuffer {
+    var bytes = [UInt8](repeating: 0, count: 4096)
+    private static let largest = 65536
+
+    /// More room, where a read filled it.
+    mutating func grow(after count: Int) {
+        guard count == bytes.count, count < Self.largest else { return }
+        bytes = [UInt8](repeating: 0, count: Self.largest)
     }
 }
 
@@ -105,7 +119,7 @@ struct OutputStream: ~Copyable {
     /// Where the target is a terminal.
     private var terminal: TerminalFilter?
     private var pending: ArraySlice<UInt8> = []
-    private var buffer = [UInt8](repeating: 0, count: 65536)
+    private var buffer = ReadBuffer()
     private var watched = Watched.nothing
     /// Regular files cannot be watched, and need not be: writing to them does not wait.
     private var targetIsWatchable = true
@@ -177,10 +191,11 @@ struct OutputStream: ~Copyable {
     private mutating func fill() {
         guard let raw = source.read({ $0.raw }) else { return }
         do throws(Errno) {
-            let count = try read(raw, into: &buffer)
+            let count = try read(raw, into: &buffer.bytes)
             guard count > 0 else { return end() }
             total += UInt64(count)
-            deliver(masker.mask(buffer[..<count]))
+            deliver(masker.mask(buffer.bytes[..<count]))
+            buffer.grow(after: count)
         } catch {
             if error != .again { end() }
         }

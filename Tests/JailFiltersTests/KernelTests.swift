@@ -1,6 +1,7 @@
 /// The same verdicts, asked of the kernel: a program loads the filters into itself and tries each call.
 
 import CLinux
+import Linux
 import Testing
 
 @testable import JailFilters
@@ -71,8 +72,8 @@ enum Fixture {
         }
         let files = [folder + "/arguments", folder + "/calls"]
         defer {
-            for file in files { unsafe unlink(file) }
-            unsafe rmdir(folder)
+            for file in files { try? unlink(file) }
+            try? removeDirectory(folder)
         }
         for (file, program) in zip(files, [programs.arguments, programs.calls]) {
             let descriptor = openFile(file, O_WRONLY | O_CREAT, mode: 0o600)
@@ -95,39 +96,19 @@ enum Fixture {
     /// One socket is the fixture's descriptors 0, 1 and 2. All input goes in before anything is read:
     /// the questions of one run are far smaller than a socket's buffer.
     private static func run(_ files: [String], input: String) throws -> String {
-        let name = try beside()
-        let executable = openFile(name, O_RDONLY)
-        guard executable >= 0 else { throw Failure(step: "open \(name)", number: -executable) }
-        defer { close(executable) }
-        var ends: [Int32] = [-1, -1]
+        let executable = try open(try beside(), .readOnly)
+        var pair: [Int32] = [-1, -1]
         let kind = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
-        guard unsafe socketpair(AF_UNIX, kind, 0, &ends) == 0 else { throw Failure(step: "socketpair", number: 0) }
+        guard unsafe socketpair(AF_UNIX, kind, 0, &pair) == 0 else { throw Failure(step: "socketpair", number: 0) }
+        let ends = pair
         defer { close(ends[0]) }
-
-        let words = (["filter-fixture"] + files).map { Array($0.utf8CString) }
-        let text = words.flatMap(\.self)
-        let starts = words.indices.map { index in words[..<index].reduce(0) { $0 + $1.count } }
-        let environment: [UnsafePointer<CChar>?] = unsafe [nil]
-        var child: Int32 = -1
-        var pidfd: Int32 = -1
-        unsafe text.withUnsafeBufferPointer { text in
-            let pointers = unsafe starts.map { unsafe text.baseAddress?.advanced(by: $0) } + [nil]
-            unsafe pointers.withUnsafeBufferPointer { arguments in
-                unsafe environment.withUnsafeBufferPointer { environment in
-                    var failed: Int32 = 0
-                    var request = unsafe cordon_clone_request(
-                        flags: 0, cgroup: -1, executable: executable, null: ends[1], control: -1, niceness: 0,
-                        ambient_capabilities: 0, arguments: arguments.baseAddress, environment: environment.baseAddress)
-                    child = unsafe cordon_clone_exec(&request, &pidfd, &failed)
-                }
-            }
-        }
-        close(ends[1])
-        guard child > 0 else { throw Failure(step: "clone", number: child) }
-        defer {
-            close(pidfd)
-            var status: Int32 = 0
-            while unsafe waitpid(child, &status, 0) < 0 && lastError() == EINTR {}
+        let child: ChildProcess
+        do {
+            defer { close(ends[1]) }
+            child = try cloneAndExecute(
+                executable, arguments: ["filter-fixture"] + files, namespaces: [], cgroup: nil, control: -1,
+                null: ends[1], ambientCapabilities: 0)
+            try child.confirmExecuted()
         }
 
         let bytes = Array(input.utf8)
@@ -141,6 +122,7 @@ enum Fixture {
             guard count > 0 else { break }
             output += chunk.prefix(count)
         }
+        try child.wait()
         return String(decoding: output, as: UTF8.self)
     }
 }

@@ -69,7 +69,7 @@ struct Subject {
             lines.append("+version2 \(base)" + (groups.layout == .version2 ? " limits" : ""))
         }
         lines.append("+counters")
-        for (index, program) in try filters.programs(for: prepared.filters).enumerated() {
+        for (index, program) in try filters.programs(for: prepared.filters, named: prepared.filterName).enumerated() {
             let path = directory + "/filter-\(index)"
             try write(program, path)
             lines.append("+filter \(path)")
