@@ -126,12 +126,14 @@ private func startOne(
     var identity: (user: UInt32, group: UInt32)?
     var capabilities: UInt64 = 0
     var limits: [ResourceLimit] = []
+    var scope: LandlockRuleset?
     for (_, step) in steps where step.actor == .command {
         switch step.action {
         case .identity(let user, let group, let kept):
             identity = (user, group)
             capabilities = kept
         case .limits(let all): limits = all
+        case .signalScope: scope = try .signalScope()
         default: throw .invalid
         }
     }
@@ -139,7 +141,7 @@ private func startOne(
     let start = CommandStart(
         candidates: request.candidates, arguments: request.arguments, environment: request.environment,
         directory: request.directory, identity: identity, capabilities: capabilities, limits: limits,
-        controllingTerminal: request.controllingTerminal)
+        controllingTerminal: request.controllingTerminal, ruleset: scope.read { $0.raw })
     let descriptors = pending.descriptors.raw
     do throws(SpawnFailure) {
         return .started(pid: try startCommand(start, descriptors: (descriptors[1], descriptors[2], descriptors[3])))

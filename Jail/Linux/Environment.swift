@@ -2,15 +2,12 @@
 internal import CLinux
 internal import Glibc
 
-/// The command line, or nil where an argument is not UTF-8.
-public func commandLine() -> [String]? {
-    var result: [String] = []
-    for index in 0..<Int(CommandLine.argc) {
-        guard let pointer = unsafe CommandLine.unsafeArgv[index], let text = unsafe String(validatingCString: pointer)
-        else { return nil }
-        result.append(text)
+/// The command line, each argument as `pathText` writes any bytes.
+public func commandLine() -> [String] {
+    (0..<Int(CommandLine.argc)).compactMap { index in
+        guard let pointer = unsafe CommandLine.unsafeArgv[index] else { return nil }
+        return unsafe pathText(Array(UnsafeRawBufferPointer(start: pointer, count: strlen(pointer))))
     }
-    return result
 }
 
 /// The environment. Entries that are not UTF-8 or have no name are left out.

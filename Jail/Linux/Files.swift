@@ -66,7 +66,7 @@ public func open(
 public func open(
     _ path: String, _ flags: OpenFlags, mode: UInt32 = 0, beneath directory: Int32, resolve: Resolution
 ) throws(Errno) -> Descriptor {
-    try open(bytes: Array(path.utf8), flags, mode: mode, beneath: directory, resolve: resolve)
+    try open(bytes: pathBytes(path), flags, mode: mode, beneath: directory, resolve: resolve)
 }
 
 /// The same for a path of any bytes.
@@ -113,8 +113,7 @@ private func withPath(_ path: [UInt8], _ call: (UnsafePointer<CChar>) -> Int32) 
 ///
 /// The corresponding C function is `open` with `O_PATH`.
 public func openPlace(_ path: String) throws(Errno) -> Descriptor {
-    try requireNoNul(path)
-    return Descriptor(owning: try checkRaw(unsafe cordon_open_path(path)))
+    Descriptor(owning: try checkRaw(try unsafe withPath(pathBytes(path)) { unsafe cordon_open_path($0) }))
 }
 
 /// What `stat` tells about a file.
@@ -193,7 +192,10 @@ public func status(at path: String, in directory: Int32 = currentDirectory, foll
     -> FileStatus
 {
     var result = stat()
-    try check(unsafe fstatat(directory, path, &result, follow ? 0 : AT_SYMLINK_NOFOLLOW))
+    try check(
+        try unsafe withPath(pathBytes(path)) {
+            unsafe fstatat(directory, $0, &result, follow ? 0 : AT_SYMLINK_NOFOLLOW)
+        })
     return FileStatus(result)
 }
 
@@ -254,7 +256,7 @@ public func makeSymlink(bytes path: [UInt8], to target: [UInt8], in directory: I
 public func readLink(_ path: String, in directory: Int32 = currentDirectory) throws(Errno) -> String {
     var buffer = [CChar](repeating: 0, count: 4096)
     let count = try check(unsafe readlinkat(directory, path, &buffer, buffer.count))
-    return String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    return pathText(buffer[..<count].map { UInt8(bitPattern: $0) })
 }
 
 /// Changes owner and group of an open file, or of a path beneath a directory without following a link.
@@ -275,17 +277,21 @@ public func changeMode(of descriptor: Int32, to mode: UInt32) throws(Errno) { tr
 public func workingDirectory() throws(Errno) -> String {
     guard let path = unsafe getcwd(nil, 0) else { throw Errno.current }
     defer { unsafe free(path) }
-    return unsafe String(cString: path)
+    return unsafe pathText(Array(UnsafeRawBufferPointer(start: path, count: strlen(path))))
 }
 
 /// A path without symbolic links, `.` or `..`.
 ///
 /// The corresponding C function is `realpath`.
 public func resolvedPath(_ path: String) throws(Errno) -> String {
-    try requireNoNul(path)
-    guard let resolved = unsafe realpath(path, nil) else { throw Errno.current }
+    var resolved: UnsafeMutablePointer<CChar>?
+    _ = try unsafe withPath(pathBytes(path)) {
+        unsafe resolved = unsafe realpath($0, nil)
+        return 0
+    }
+    guard let resolved = unsafe resolved else { throw Errno.current }
     defer { unsafe free(resolved) }
-    return unsafe String(cString: resolved)
+    return unsafe pathText(Array(UnsafeRawBufferPointer(start: resolved, count: strlen(resolved))))
 }
 
 /// Reads a whole small file.
@@ -376,11 +382,6 @@ public func tryLockByte(_ offset: Int64, of descriptor: Int32) throws(Errno) -> 
     if result == 0 { return true }
     if result == -EAGAIN || result == -EACCES { return false }
     throw Errno(rawValue: -result)
-}
-
-/// A C string ends at its first NUL: what was judged would not be what is opened.
-func requireNoNul(_ path: String) throws(Errno) {
-    if path.utf8.contains(0) { throw .invalid }
 }
 
 private func readEntries(_ directory: Int32, _ buffer: UnsafeMutableRawBufferPointer) -> Int {

@@ -65,6 +65,17 @@ public struct LandlockRuleset: ~Copyable {
             owning: try checkRaw(cordon_landlock_create(Int32(abi), handled.rawValue, 0, scopes)))
     }
 
+    /// A ruleset that restricts nothing but signals: who is under it can signal only what it started (ABI 6).
+    public static func signalScope() throws(Errno) -> LandlockRuleset { try LandlockRuleset(scopes: 0b10) }
+
+    private init(scopes: UInt64) throws(Errno) {
+        handled = []
+        descriptor = Descriptor(owning: try checkRaw(cordon_landlock_create(6, 0, 0, scopes)))
+    }
+
+    /// The number, for a command that takes the rules upon itself (`CommandStart.ruleset`).
+    public var raw: Int32 { descriptor.raw }
+
     /// Allows rights on a file, or beneath a directory.
     ///
     /// The corresponding system call is `landlock_add_rule`.

@@ -115,7 +115,7 @@ public struct SpawnFailure: Error, Sendable {
     public let errno: Errno
 }
 
-/// Strings as the NULL-terminated array that execve(2) wants, alive during `body`.
+/// Texts of any bytes (`pathText`) as the NULL-terminated array that execve(2) wants, alive during `body`.
 func withCStrings<Result>(
     _ strings: [String], _ body: (UnsafePointer<UnsafePointer<CChar>?>) -> Result
 ) -> Result {
@@ -123,7 +123,7 @@ func withCStrings<Result>(
     var offsets: [Int] = []
     for string in strings {
         offsets.append(bytes.count)
-        bytes.append(contentsOf: string.utf8.map { CChar(bitPattern: $0) })
+        bytes.append(contentsOf: pathBytes(string).map { CChar(bitPattern: $0) })
         bytes.append(0)
     }
     return unsafe bytes.withUnsafeBufferPointer { flat in
@@ -215,12 +215,14 @@ public struct CommandStart: Sendable {
     public var limits: [ResourceLimit]
     /// Whether descriptor 0 becomes its controlling terminal.
     public var controllingTerminal: Bool
+    /// A Landlock ruleset that it alone is under, or nil.
+    public var ruleset: Int32?
 
     /// Makes a start.
     public init(
         candidates: [String], arguments: [String], environment: [String], directory: String,
         identity: (user: UInt32, group: UInt32)?, capabilities: UInt64, limits: [ResourceLimit],
-        controllingTerminal: Bool
+        controllingTerminal: Bool, ruleset: Int32? = nil
     ) {
         self.candidates = candidates
         self.arguments = arguments
@@ -230,6 +232,7 @@ public struct CommandStart: Sendable {
         self.capabilities = capabilities
         self.limits = limits
         self.controllingTerminal = controllingTerminal
+        self.ruleset = ruleset
     }
 }
 
@@ -242,14 +245,14 @@ public func startCommand(_ start: CommandStart, descriptors: (Int32, Int32, Int3
     let pid = unsafe withCStrings(start.candidates) { paths in
         unsafe withCStrings(start.arguments) { arguments in
             unsafe withCStrings(start.environment) { environment in
-                unsafe start.directory.withCString { directory in
+                unsafe withCStrings([start.directory]) { directory in
                     unsafe limits.withUnsafeBufferPointer { limits in
                         var command = unsafe cordon_command(
-                            paths: paths, arguments: arguments, environment: environment, directory: directory,
+                            paths: paths, arguments: arguments, environment: environment, directory: directory.pointee,
                             descriptors: descriptors, user: start.identity?.user ?? UInt32.max,
                             group: start.identity?.group ?? UInt32.max, capabilities: start.capabilities,
                             limits: limits.baseAddress, limit_count: limits.count,
-                            controlling_terminal: start.controllingTerminal ? 1 : 0, ruleset: -1)
+                            controlling_terminal: start.controllingTerminal ? 1 : 0, ruleset: start.ruleset ?? -1)
                         return unsafe cordon_spawn_command(&command, &failed)
                     }
                 }

@@ -38,7 +38,7 @@ extension Action {
             keepCapabilities
         case enterCgroups, awaitRoot, awaitJail, cgroupNamespace, spawnerCapabilities, noNewPrivileges, landlock,
             filters,
-            identity, limits
+            signalScope, identity, limits
     }
 
     func write(to writer: inout ByteWriter) {
@@ -139,6 +139,7 @@ extension Action {
             code(.filters)
             writer.write(fingerprint)
             writer.write(UInt64(count))
+        case .signalScope: code(.signalScope)
         case .identity(let user, let group, let capabilities):
             code(.identity)
             writer.write(UInt64(user))
@@ -212,6 +213,7 @@ extension Action {
                     LandlockRule(try reader.text(), LandlockAccess(rawValue: try reader.number()))
                 })
         case .filters: self = .filters(fingerprint: try reader.text(), count: try reader.number(as: Int.self))
+        case .signalScope: self = .signalScope
         case .identity:
             self = .identity(
                 user: try reader.number(as: UInt32.self), group: try reader.number(as: UInt32.self),

@@ -189,6 +189,8 @@ public enum Action: Sendable, Hashable {
     case filters(fingerprint: String, count: Int)
 
     // Command
+    /// A command can signal only what it started: where it has the spawner's own user, it could kill the spawner.
+    case signalScope
     /// The user and group of commands, or none where it is the spawner's own.
     case identity(user: UInt32, group: UInt32, capabilities: UInt64)
     /// Limits that hold for each process: of the spawner, which commands inherit, or of the command alone.

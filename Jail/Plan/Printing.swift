@@ -77,6 +77,7 @@ extension Action: CustomStringConvertible {
             "landlock abi=\(abi)" + (scoped ? " scoped" : "")
                 + rules.map { " \($0.path)=\(Self.hex($0.access.rawValue))" }.joined()
         case .filters(let fingerprint, let count): "filters \(count) \(fingerprint)"
+        case .signalScope: "signal-scope"
         case .identity(let user, let group, let capabilities):
             "identity \(user):\(group) capabilities \(Self.hex(capabilities))"
         case .limits(let limits): "limits" + limits.map { " \($0.name)=\($0.value)" }.joined()

@@ -121,6 +121,7 @@ private struct Planner {
         add(.spawner, .spawnerCapabilities(Capability.set(.setGid, .setUid, .kill)), .awaitJail)
 
         // Each command.
+        if sharesKeeper(map), machine.landlockABI >= 6 { add(.command, .signalScope) }
         var processLimits: [ResourceLimit] = []
         if let size = policy.resources.fileSize?.value { processLimits.append(ResourceLimit(.fileSize, size)) }
         if let files = policy.resources.openFiles?.value { processLimits.append(ResourceLimit(.openFiles, files)) }
@@ -132,6 +133,11 @@ private struct Planner {
             plan: Plan(steps), filters: filters, filterName: filterName, environment: environment.variables,
             maskedValues: environment.maskedValues, directory: request.directory, searchPath: environment.searchPath,
             guarantees: try assurance.settle(), writableTrees: grants.filter(\.writable).map(\.source.path))
+    }
+
+    /// Whether commands have the same user as jail-init and the spawner.
+    private func sharesKeeper(_ map: IdentityMap) -> Bool {
+        if case .single = map { true } else { command.user == IDs.keeper }
     }
 
     private var namespaces: Namespaces {

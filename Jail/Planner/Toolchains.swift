@@ -101,12 +101,13 @@ struct CachePlan {
         }
     }
 
-    /// A file name that no other workspace's path gives: slashes become dashes, dashes are doubled.
+    /// A file name that no other workspace's path gives: slashes become dashes, and dashes are escaped.
     private static func name(of path: String) -> String {
         var name = ""
         for character in path.dropFirst() {
             switch character {
-            case "-": name += "--"
+            case "%": name += "%p"
+            case "-": name += "%d"
             case "/": name += "-"
             default: name.append(character)
             }

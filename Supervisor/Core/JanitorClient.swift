@@ -33,6 +33,9 @@ struct JanitorClient: ~Copyable, Sendable {
         }
     }
 
+    /// Every jail was cleaned up: it may go. Without this word, the end of the socket means that we were killed.
+    deinit { try? send(Array("bye\n".utf8), on: socket.raw) }
+
     /// Tells it that a jail was cleaned up.
     func done(_ id: String) {
         // A janitor that is gone has nothing to forget.

@@ -16,11 +16,8 @@ struct UsageError: Error, CustomStringConvertible {
 
 /// This program's arguments. One that is not UTF-8 is refused: Swift would repair it, and what runs would
 /// not be what was asked for.
-func programArguments() throws(UsageError) -> [String] {
-    guard let arguments = Linux.commandLine() else {
-        throw UsageError("an argument is not UTF-8", remedy: "pass such names in a file or on standard input")
-    }
-    return Array(arguments.dropFirst())
+func programArguments() -> [String] {
+    Array(Linux.commandLine().dropFirst())
 }
 
 /// Takes options apart: `--name value`, `--name=value`, `--flag`, until `--` or the first other word.

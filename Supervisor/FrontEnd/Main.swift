@@ -9,8 +9,7 @@ struct Cordon {
         Signal.ignore(Signal.pipe)
         // A file that is opened while one of 0-2 is closed would take its place, and get the command's output.
         try? fillStandardDescriptors()
-        let arguments: [String]
-        do throws(UsageError) { arguments = try programArguments() } catch { fail(error) }
+        let arguments = programArguments()
         switch arguments.first {
         case "run": runCommand(Array(arguments.dropFirst()))
         case "doctor": doctorCommand(Array(arguments.dropFirst()))

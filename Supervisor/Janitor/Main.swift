@@ -13,7 +13,7 @@ struct Janitor {
         // In a session of its own since it was started; a terminal's signals do not reach it.
         let control = Descriptor(owning: 3)
         let tree = CgroupTree.discover(privileged: effectiveUser == 0)
-        sweep(tree)
+        _ = sweep(tree)
         var charges: [String: Int] = [:]
         var directories: [[String]] = []
         var inits = DescriptorList()
@@ -21,8 +21,10 @@ struct Janitor {
             var message = try? receive(on: control.raw, capacity: 65536), !message.bytes.isEmpty
         {
             let lines = String(decoding: message.bytes, as: UTF8.self).split(separator: "\n").map(String.init)
+            guard let word = lines.first else { continue }
+            if word == "bye" { return }
             guard lines.count >= 2 else { continue }
-            switch lines[0] {
+            switch word {
             case "add":
                 guard let held = try? message.descriptors.take(0) else { continue }
                 charges[lines[1]] = inits.append(held)
@@ -37,29 +39,66 @@ struct Janitor {
             for directory in directories[index] { removeGroup(directory) }
         }
         // A supervisor that was killed between making groups and telling of them holds their lock no more.
-        sweep(tree)
+        awaitLocks(sweep(tree), tree)
     }
 
-    /// Removes the jails whose supervisor is dead: nobody holds the lock on their first group any more.
-    static func sweep(_ tree: CgroupTree) {
-        let bases = ([tree.unified] + CgroupController.allCases.map { tree.hierarchies[$0] }).compactMap { $0 }
-        guard let primary = bases.first else { return }
+    /// Waits for locks that go a moment later: a child of the dead supervisor that was about to execute still has them.
+    /// Other supervisors' jails stay locked, and are left alone.
+    private static func awaitLocks(_ held: [String], _ tree: CgroupTree) {
+        // Opened before the watch, and closed after it: our own closing must not be what it tells of.
+        var locks = DescriptorList()
+        let groups = held.filter { group in
+            guard let lock = try? open(group, [.readOnly, .directory]) else { return false }
+            locks.append(lock)
+            return true
+        }
+        guard !groups.isEmpty, let watch = try? CloseWatch(groups) else { return }
+        var waiting = Array(groups.indices)
+        let deadline = monotonicNanoseconds() + 500_000_000
+        while true {
+            waiting.removeAll { index in
+                guard let lock = try? locks.number(at: index), (try? tryLock(lock)) == true else { return false }
+                remove(groups[index], tree)
+                return true
+            }
+            let now = monotonicNanoseconds()
+            guard !waiting.isEmpty, now < deadline,
+                (try? watch.wait(milliseconds: Int((deadline - now) / 1_000_000) + 1)) == true
+            else { return }
+        }
+    }
+
+    /// Removes the jails whose supervisor is dead: nobody holds the lock on their first group any more. Returns the
+    /// groups of the others.
+    private static func sweep(_ tree: CgroupTree) -> [String] {
+        guard let primary = bases(of: tree).first else { return [] }
         let parent = primary + "/cordon"
         guard let directory = try? open(parent, [.readOnly, .directory]),
             let names = try? entries(of: directory.raw)
-        else { return }
+        else { return [] }
+        var alive: [String] = []
         for name in names where name.isDirectory && name.text.hasPrefix("jail-") {
             let group = parent + "/" + name.text
-            guard let lock = try? open(group, [.readOnly, .directory]), (try? tryLock(lock.raw)) == true else {
-                continue
-            }
-            // A process in it can only be one whose jail-init is dying at this moment.
-            try? writeText("1", to: group + "/cgroup.kill")
-            for base in bases.dropFirst() where base != primary { removeGroup(base + "/cordon/" + name.text) }
-            for child in ["init", "run"] where (try? status(at: group + "/" + child)) != nil {
-                removeGroup(group + "/" + child)
-            }
-            removeGroup(group)
+            guard let lock = try? open(group, [.readOnly, .directory]) else { continue }
+            if (try? tryLock(lock.raw)) == true { remove(group, tree) } else { alive.append(group) }
         }
+        return alive
+    }
+
+    /// Removes a jail's groups, its first one last.
+    private static func remove(_ group: String, _ tree: CgroupTree) {
+        let bases = bases(of: tree)
+        // A process in it can only be one whose jail-init is dying at this moment.
+        try? writeText("1", to: group + "/cgroup.kill")
+        let name = group.split(separator: "/").last.map(String.init) ?? ""
+        for base in bases.dropFirst() where base != bases.first { removeGroup(base + "/cordon/" + name) }
+        for child in ["init", "run"] where (try? status(at: group + "/" + child)) != nil {
+            removeGroup(group + "/" + child)
+        }
+        removeGroup(group)
+    }
+
+    private static func bases(of tree: CgroupTree) -> [String] {
+        ([tree.unified] + CgroupController.allCases.map { tree.hierarchies[$0] }).compactMap { $0 }
     }
 }

@@ -173,6 +173,47 @@ extension Conformance {
                 result.output == "x", "a denied file below a name that is no UTF-8: \(result.output) \(result.message)")
         }
 
+        /// Arguments and variables of any bytes but NUL arrive as they were given; execve(2) knows no encoding.
+        @Test func byteArguments() throws {
+            let run = try CordonRun(shell: "printf %s \"$1\" | od -An -tx1", options: [])
+            // Passed through printf, since a Swift test's own arguments are text.
+            let words = try run.words().map { "'" + $0.replacingOccurrences(of: "'", with: "'\\''") + "'" }
+            let finished = try RunningProcess(
+                [
+                    "/bin/sh", "-c",
+                    words.joined(separator: " ") + " sh \"$(printf 'a\\377\\376\\364\\217\\277\\277b')\"",
+                ],
+                environment: run.variables, directory: run.workspace
+            ).finish()
+            let result = try run.result(of: finished)
+            #expect(result.output == " 61 ff fe f4 8f bf bf 62\n", result.summary)
+        }
+
+        /// A workspace that holds Cordon's own programs: the jail cannot change them, nor what leads to them.
+        @Test func programsInTheWorkspace() throws {
+            let run = try CordonRun(shell: "true")
+            for name in ["cordon", "jail-init", "cordon-janitor"] {
+                let copy = run.workspace + "/build/release/" + name
+                try FileManager.default.createDirectory(
+                    atPath: run.workspace + "/build/release", withIntermediateDirectories: true)
+                try FileManager.default.copyItem(atPath: try Built.path(name), toPath: copy)
+            }
+            func inside(_ script: String) throws -> RunResult {
+                var words = try run.words()
+                words[0] = run.workspace + "/build/release/cordon"
+                words[words.count - 1] = script
+                return try run.result(
+                    of: RunningProcess(words, environment: run.variables, directory: run.workspace).finish())
+            }
+            let result = try inside(
+                "echo x > build/release/jail-init; mv build other; rm -rf build; ln -s /tmp build; echo done > mine")
+            #expect(result.code == 0, result.summary)
+            #expect(run.place.exists("work/mine"))
+            #expect(!run.place.exists("work/other"))
+            #expect(result.message.contains("holds Cordon's own programs"), result.summary)
+            #expect(try inside("echo again").output == "again\n")
+        }
+
         /// Policies that try to exhaust whoever reads them.
         @Test func hugePolicies() throws {
             for text in [

@@ -131,8 +131,8 @@ int cordon_capset(uint64_t effective_and_permitted, uint64_t inheritable);
 
 // MARK: - Messages with descriptors (the CMSG_ macros do not import)
 
-/// The most descriptors one message may carry (SCM_MAX_FD is 253).
-#define CORDON_MESSAGE_DESCRIPTORS 64
+/// The most descriptors one message may carry (SCM_MAX_FD).
+#define CORDON_MESSAGE_DESCRIPTORS 253
 
 /// sendmsg(2) of `bytes` with `count` descriptors as SCM_RIGHTS. Never raises SIGPIPE.
 ssize_t cordon_send(int socket, const void *bytes, size_t length, const int *descriptors, size_t count);

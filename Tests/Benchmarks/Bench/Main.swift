@@ -17,7 +17,7 @@ struct Bench {
 
     static func main() {
         Signal.ignore(Signal.pipe)
-        guard let options = Options(Array((commandLine() ?? []).dropFirst())) else {
+        guard let options = Options(Array((commandLine()).dropFirst())) else {
             put(Options.usage, to: 2)
             exit(2)
         }
