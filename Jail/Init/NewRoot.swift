@@ -63,6 +63,18 @@ struct NewRoot: ~Copyable {
             let place = try places.find(pathBytes(source))
             let tree = try cloneTree("", at: place.raw, recursive: true, attributes: attributes)
             try attachTree(tree.raw, to: path)
+        case .overlay(let lower, let upper, let work, let path, let attributes):
+            let layers = try [lower, upper, work].map { (path) throws(Errno) in
+                try places.find(pathBytes(path)).release()
+            }
+            defer { for layer in layers { _ = Descriptor(owning: layer) } }
+            // The old root is where paths still start, so the new one's are named by descriptor.
+            let names = layers.map { "/proc/self/fd/\($0)" }
+            let mount = try makeFileSystem(
+                "overlay",
+                [("lowerdir", names[0]), ("upperdir", names[1]), ("workdir", names[2]), ("userxattr", "")],
+                attributes: attributes)
+            try attachTree(mount.raw, to: path)
         case .pin(let path): try cover(path, optional: true, attributes: [])
         case .hide(let path, let optional): try hide(path, optional: optional)
         case .protect(let path, let optional): try cover(path, optional: optional, attributes: .readOnly)

@@ -34,7 +34,7 @@ extension Action {
         case freshKeyring, zeroClock, hostName, loopback, dropGroups, become, undumpable, forkSpawner, makeRoot,
             directory,
             symlink, file
-        case attachTree, bind, fileSystem, rebind, pin, hide, protect, sealRoot, pivotRoot, leaveOldRoot,
+        case attachTree, bind, fileSystem, overlay, rebind, pin, hide, protect, sealRoot, pivotRoot, leaveOldRoot,
             keepCapabilities
         case enterCgroups, awaitRoot, awaitJail, cgroupNamespace, spawnerCapabilities, noNewPrivileges, landlock,
             filters,
@@ -97,6 +97,10 @@ extension Action {
                 writer.write(parameter.value)
             }
             writer.write(attributes.rawValue)
+        case .overlay(let lower, let upper, let work, let path, let attributes):
+            code(.overlay)
+            for text in [lower, upper, work, path] { writer.write(text) }
+            writer.write(attributes.rawValue)
         case .rebind(let source, let path, let attributes):
             code(.rebind)
             writer.write(source)
@@ -123,9 +127,10 @@ extension Action {
         case .awaitRoot: code(.awaitRoot)
         case .awaitJail: code(.awaitJail)
         case .cgroupNamespace: code(.cgroupNamespace)
-        case .spawnerCapabilities(let set):
+        case .spawnerCapabilities(let set, let bounding):
             code(.spawnerCapabilities)
             writer.write(set)
+            writer.write(bounding)
         case .noNewPrivileges: code(.noNewPrivileges)
         case .landlock(let abi, let scoped, let rules):
             code(.landlock)
@@ -189,6 +194,10 @@ extension Action {
                     Parameter(try reader.text(), try reader.text())
                 },
                 attributes: MountAttributes(rawValue: try reader.number()))
+        case .overlay:
+            self = .overlay(
+                lower: try reader.text(), upper: try reader.text(), work: try reader.text(), path: try reader.text(),
+                attributes: MountAttributes(rawValue: try reader.number()))
         case .rebind:
             self = .rebind(
                 source: try reader.text(), path: try reader.text(),
@@ -204,7 +213,8 @@ extension Action {
         case .awaitRoot: self = .awaitRoot
         case .awaitJail: self = .awaitJail
         case .cgroupNamespace: self = .cgroupNamespace
-        case .spawnerCapabilities: self = .spawnerCapabilities(try reader.number())
+        case .spawnerCapabilities:
+            self = .spawnerCapabilities(try reader.number(), bounding: try reader.number())
         case .noNewPrivileges: self = .noNewPrivileges
         case .landlock:
             self = .landlock(

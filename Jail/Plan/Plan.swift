@@ -111,10 +111,9 @@ public enum Action: Sendable, Hashable {
     case cgroups(CgroupLimits)
     /// Write the user namespace's maps.
     case mapIds(IdentityMap)
-    /// Clone a mount tree of the host, detached, for `attachTree`. With `owner`, that user and group of the
-    /// file system appear as `IDs.command` inside.
+    /// Clone a mount tree of the host, detached, for `attachTree`.
     /// The source must still be the file that was judged, and no symbolic link may lead to it.
-    case cloneTree(index: Int, source: Source, attributes: MountAttributes, owner: Owner?)
+    case cloneTree(index: Int, source: Source, attributes: MountAttributes, ids: TreeIds)
 
     // Stub
     /// clone3 with these namespaces; capabilities become ambient so that execve keeps them.
@@ -151,6 +150,8 @@ public enum Action: Sendable, Hashable {
     case bind(source: Source, path: String, attributes: MountAttributes)
     /// A new instance of a file system.
     case fileSystem(type: String, path: String, parameters: [Parameter], attributes: MountAttributes)
+    /// A writable layer over a directory of the new root, shown at `path` (overlayfs).
+    case overlay(lower: String, upper: String, work: String, path: String, attributes: MountAttributes)
     /// Show a directory or file of the new root in a second place, or in its own with other attributes.
     case rebind(source: String, path: String, attributes: MountAttributes)
     /// A directory becomes a mount point of its own, which cannot be renamed or removed.
@@ -179,8 +180,9 @@ public enum Action: Sendable, Hashable {
     case awaitJail
     /// A cgroup namespace, now that it stands in the jail's groups.
     case cgroupNamespace
-    /// Bounding, ambient and inheritable sets are emptied; these stay permitted for changing identity.
-    case spawnerCapabilities(UInt64)
+    /// Ambient and inheritable sets are emptied; these stay permitted for changing identity, and in the bounding set
+    /// only what commands may have.
+    case spawnerCapabilities(UInt64, bounding: UInt64)
     /// No executable can give privileges.
     case noNewPrivileges
     /// The second wall.
@@ -210,6 +212,16 @@ public struct Source: Sendable, Hashable {
         self.path = path
         self.identity = identity
     }
+}
+
+/// Whose the files of a tree are inside.
+public enum TreeIds: Sendable, Hashable {
+    /// As on the host, whose ids nobody inside has.
+    case host
+    /// This owner's are the command's.
+    case owner(Owner)
+    /// Each id of the host is the same id inside: root's files are the jail's root's.
+    case jail
 }
 
 /// An owner of files.
@@ -268,6 +280,9 @@ public enum Capability: UInt64, Sendable, CaseIterable {
 
     /// CAP_CHECKPOINT_RESTORE, which Linux 6.1, the floor, has as its last.
     public static let lastOfFloor = 40
+
+    /// What a package manager needs of root's rights, inside its user namespace.
+    public static let packageManager = set(.changeOwner, .overrideAccess, .fileOwner, .fileSetId, .setGid, .setUid)
 
     /// All that the kernel knows (CAP_CHECKPOINT_RESTORE is 40, the last of Linux 6.18).
     public static let all: UInt64 = (1 << 41) - 1

@@ -21,7 +21,8 @@ extension Action: CustomStringConvertible {
         switch self {
         case .cloneTree(_, let source, _, _): source.path
         case .directory(let path, _, _), .symlink(let path, _), .file(let path, _, _), .attachTree(_, let path),
-            .bind(_, let path, _), .fileSystem(_, let path, _, _), .rebind(_, let path, _), .pin(let path),
+            .bind(_, let path, _), .fileSystem(_, let path, _, _), .overlay(_, _, _, let path, _),
+            .rebind(_, let path, _), .pin(let path),
             .hide(let path, _),
             .protect(let path, _):
             path
@@ -38,9 +39,8 @@ extension Action: CustomStringConvertible {
         case .mapIds(.helpers(let users, let groups)):
             "map-ids newuidmap \(Self.list(users)) newgidmap \(Self.list(groups))"
         case .mapIds(.single(let inside, let user, let group)): "map-ids single \(inside)=\(user):\(group)"
-        case .cloneTree(let index, let source, let attributes, let owner):
-            "clone-tree #\(index) \(source.path) \(attributes.names)"
-                + (owner.map { " owner \($0.user):\($0.group)=\(IDs.command)" } ?? "")
+        case .cloneTree(let index, let source, let attributes, let ids):
+            "clone-tree #\(index) \(source.path) \(attributes.names)" + ids.summary
         case .clone(let namespaces): "clone " + namespaces.names.joined(separator: ",")
         case .freshKeyring: "fresh-keyring"
         case .zeroClock: "zero-clock"
@@ -59,6 +59,8 @@ extension Action: CustomStringConvertible {
         case .fileSystem(let type, let path, let parameters, let attributes):
             "file-system \(type) \(path) \(attributes.names)"
                 + parameters.map { $0.value.isEmpty ? " \($0.key)" : " \($0.key)=\($0.value)" }.joined()
+        case .overlay(let lower, let upper, let work, let path, let attributes):
+            "overlay \(path) \(attributes.names) lower=\(lower) upper=\(upper) work=\(work)"
         case .rebind(let source, let path, let attributes): "rebind \(source) \(path) \(attributes.names)"
         case .pin(let path): "pin \(path)"
         case .hide(let path, let optional): "hide \(path)" + (optional ? " if there" : "")
@@ -71,7 +73,8 @@ extension Action: CustomStringConvertible {
         case .awaitRoot: "await-root"
         case .awaitJail: "await-jail"
         case .cgroupNamespace: "cgroup-namespace"
-        case .spawnerCapabilities(let set): "spawner-capabilities \(Self.hex(set))"
+        case .spawnerCapabilities(let set, let bounding):
+            "spawner-capabilities \(Self.hex(set))" + (bounding == 0 ? "" : " bounding=\(Self.hex(bounding))")
         case .noNewPrivileges: "no-new-privileges"
         case .landlock(let abi, let scoped, let rules):
             "landlock abi=\(abi)" + (scoped ? " scoped" : "")
@@ -89,6 +92,16 @@ extension Action: CustomStringConvertible {
     }
 
     private static func hex(_ value: UInt64) -> String { "0x" + String(value, radix: 16) }
+}
+
+extension TreeIds {
+    var summary: String {
+        switch self {
+        case .host: ""
+        case .owner(let owner): " owner \(owner.user):\(owner.group)=\(IDs.command)"
+        case .jail: " ids of the jail"
+        }
+    }
 }
 
 extension CgroupLimits {

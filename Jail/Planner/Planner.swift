@@ -55,6 +55,8 @@ private struct Planner {
         return Owner(user: user.uid, group: user.gid)
     }
 
+    /// Root inside, for package managers: over a writable layer that goes with the jail.
+    private var isRoot: Bool { policy.identity.root.value }
     private var isOpenNetwork: Bool { policy.network.value == .host }
     private var isPure: Bool { policy.seccomp.value == .pure }
     private var restrictsExecution: Bool { policy.fileSystem.exec != nil }
@@ -101,7 +103,13 @@ private struct Planner {
         // The tree, from the root down.
         try addTree(map: map, toolchains: toolchains, caches: caches)
         try addMasks()
-        add(.jailInit, .sealRoot, .pivotRoot, .leaveOldRoot, .keepCapabilities(Capability.set(.kill)))
+        if isRoot {
+            // The layers and what they rest on: its root has the rights to change them under the kernel's feet.
+            add(.jailInit, .hide(path: "/run/cordon", optional: false))
+        } else {
+            add(.jailInit, .sealRoot)
+        }
+        add(.jailInit, .pivotRoot, .leaveOldRoot, .keepCapabilities(Capability.set(.kill)))
 
         // The spawner: what commands inherit, and as much of it as possible while jail-init makes the root.
         if limits != nil { add(.spawner, .enterCgroups) }
@@ -113,12 +121,14 @@ private struct Planner {
         let filters = FilterRequest(
             preset: isPure ? .pure : .agent, allowExecutableMemoryFiles: !restrictsExecution,
             allowUnixSockets: !(isOpenNetwork && machine.landlockABI < 6),
-            packageManager: policy.identity.root.value)
+            packageManager: isRoot)
         let filterName = filterFingerprint(filters)
         add(.spawner, .filters(fingerprint: filterName, count: 2), .awaitRoot)
         addLandlock()
         // After Landlock, whose rules name places that only the command may enter.
-        add(.spawner, .spawnerCapabilities(Capability.set(.setGid, .setUid, .kill)), .awaitJail)
+        let kept = isRoot ? Capability.packageManager : 0
+        add(
+            .spawner, .spawnerCapabilities(Capability.set(.setGid, .setUid, .kill) | kept, bounding: kept), .awaitJail)
 
         // Each command.
         if sharesKeeper(map), machine.landlockABI >= 6 { add(.command, .signalScope) }
@@ -126,7 +136,7 @@ private struct Planner {
         if let size = policy.resources.fileSize?.value { processLimits.append(ResourceLimit(.fileSize, size)) }
         if let files = policy.resources.openFiles?.value { processLimits.append(ResourceLimit(.openFiles, files)) }
         if let processLimit { processLimits.append(ResourceLimit(.processes, processLimit)) }
-        add(.command, .limits(processLimits), .identity(user: command.user, group: command.group, capabilities: 0))
+        add(.command, .limits(processLimits), .identity(user: command.user, group: command.group, capabilities: kept))
 
         giveWhatStepsGive()
         return PreparedJail(
@@ -151,12 +161,12 @@ private struct Planner {
     /// `read` and `write` name paths, not patterns: what they name is mounted.
     private mutating func collectGrants() throws(PlanFailure) {
         var problems: [Diagnostic] = []
-        if policy.identity.root.value {
+        if isRoot, !machine.isPrivileged {
             problems.append(
                 Diagnostic(
                     location: policy.identity.root.location,
-                    message: "root = true needs a writable layer, which arrives with images",
-                    remedy: "leave it out; commands run as 1000:1000"))
+                    message: "root = true maps root's files to the jail's root, which only the host's root may do",
+                    remedy: "run Cordon as root, or leave it out; commands run as 1000:1000"))
         }
         var found: [String: Bool] = [:]
         for (rules, writable) in [(policy.fileSystem.read, false), (policy.fileSystem.write, true)] {
@@ -229,19 +239,20 @@ private struct Planner {
     // MARK: - The tree
 
     private mutating func addTree(map: IdentityMap, toolchains: ToolchainPlan, caches: CachePlan) throws(PlanFailure) {
-        if let image = request.image {
-            add(.jailInit, try Surroundings.image(image))
-        } else {
-            add(.jailInit, Surroundings.programs())
+        let programs = try request.image.map { (image) throws(PlanFailure) in
+            try Surroundings.image(image, withConfiguration: isRoot)
         }
+        if !isRoot { add(.jailInit, programs ?? Surroundings.programs()) }
         var keeperOwns = false
         var hasTty = true
         if case .single = map { (keeperOwns, hasTty) = (true, false) }
-        add(
-            .jailInit,
-            Surroundings.configuration(
-                command: command, root: policy.identity.root.value, hostName: policy.identity.hostname,
-                network: isOpenNetwork))
+        // An image's own /etc, with the accounts that its packages know, belongs to its root.
+        if !(isRoot && request.image != nil) {
+            add(
+                .jailInit,
+                Surroundings.configuration(
+                    command: command, root: isRoot, hostName: policy.identity.hostname, network: isOpenNetwork))
+        }
         add(.jailInit, Surroundings.deviceDirectory(hasTtyGroup: hasTty))
         add(.jailInit, Surroundings.processDirectory(processesOnly: isPure))
         let disk = policy.resources.disk?.value ?? 1 << 30
@@ -250,6 +261,7 @@ private struct Planner {
             Surroundings.privateDirectories(
                 bytes: disk, inodes: policy.resources.inodes?.value ?? max(4096, disk / 8192),
                 owner: keeperOwns ? 0 : command.user, noExec: restrictsExecution))
+        if isRoot { addLayers(over: programs ?? Surroundings.programs()) }
         hasAutomaticToolchains = policy.fileSystem.toolchains.value == .auto && !toolchains.roots.isEmpty
         if policy.fileSystem.toolchains.value != .auto { otherTrees = toolchains.roots.map { ($0, $0) } }
         otherTrees += caches.mounts.map { ($0.source, $0.path) }
@@ -270,8 +282,8 @@ private struct Planner {
 
         let execute: LandlockAccess = restrictsExecution ? [] : .execute
         landlockRules += [
-            // Listing the root, where only what was mounted can be seen.
-            LandlockRule("/", .listing),
+            // Listing the root, where only what was mounted can be seen; its own root may make things there.
+            LandlockRule("/", isRoot ? LandlockAccess.read.union(.change).union(execute) : .listing),
             LandlockRule("/usr", LandlockAccess.read.union(execute)), LandlockRule("/etc", .read),
             LandlockRule("/proc", LandlockAccess.read.union(.change)),
             LandlockRule("/dev", LandlockAccess.read.union(.device)),
@@ -300,8 +312,9 @@ private struct Planner {
         if !writable { attributes.insert(.readOnly) }
         if restrictsExecution, !isExecutable(path) { attributes.insert(.noExec) }
         if machine.isPrivileged {
-            let owner = owned ? Owner(user: tree.status.user, group: tree.status.group) : nil
-            add(.supervisor, .cloneTree(index: treeCount, source: tree.source, attributes: attributes, owner: owner))
+            let ids: TreeIds =
+                owned ? .owner(Owner(user: tree.status.user, group: tree.status.group)) : .host
+            add(.supervisor, .cloneTree(index: treeCount, source: tree.source, attributes: attributes, ids: ids))
             add(.jailInit, .attachTree(index: treeCount, path: path))
             treeCount += 1
         } else {
@@ -311,6 +324,26 @@ private struct Planner {
         if writable { access.formUnion(.change) }
         if !restrictsExecution { access.formUnion(.execute) }
         landlockRules.append(LandlockRule(path, access))
+    }
+
+    /// The trees that programs are in, each below a layer of the private store that takes what is written.
+    private mutating func addLayers(over programs: [Action]) {
+        for action in programs {
+            guard case .bind(let source, let path, let attributes) = action else {
+                add(.jailInit, action)
+                continue
+            }
+            let lower = "/run/cordon/lower" + path, layer = Surroundings.privateStore + "/layers" + path
+            add(.supervisor, .cloneTree(index: treeCount, source: source, attributes: attributes, ids: .jail))
+            add(
+                .jailInit, .attachTree(index: treeCount, path: lower),
+                .directory(path: layer + "/upper", mode: 0o755, owner: 0),
+                .directory(path: layer + "/work", mode: 0o755, owner: 0),
+                .overlay(
+                    lower: lower, upper: layer + "/upper", work: layer + "/work", path: path,
+                    attributes: attributes.subtracting(.readOnly)))
+            treeCount += 1
+        }
     }
 
     private func overlaps(_ one: String, _ other: String) -> Bool {

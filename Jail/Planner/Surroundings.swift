@@ -60,8 +60,10 @@ enum Surroundings {
     /// A directory with a root file system in place of the host's. Each entry at its top appears by itself,
     /// so that every mount point above is one that the jail made, not one that the image's author chose
     /// (CVE-2025-31133, -52565, -52881).
-    static func image(_ root: String) throws(PlanFailure) -> [Action] {
-        let ours = ["dev", "proc", "sys", "tmp", "run", "home", "etc"]
+    ///
+    /// - Parameter withConfiguration: whether its /etc is among them.
+    static func image(_ root: String, withConfiguration: Bool) throws(PlanFailure) -> [Action] {
+        let ours = ["dev", "proc", "sys", "tmp", "run", "home"] + (withConfiguration ? [] : ["etc"])
         do throws(Errno) {
             let directory = try open(root, [.readOnly, .directory])
             for name in ["dev", "proc", "sys", "dev/null", "dev/pts", "tmp", "run", "etc"] {

@@ -216,8 +216,7 @@ private struct CommandRun: ~Copyable {
 
     private mutating func readControl() throws(LaunchFailure) {
         if isOver { return try step("epoll") { () throws(Errno) in try poller.remove(jail.control.raw) } }
-        let bytes = try step("jail-init") { () throws(Errno) in try receive(on: jail.control.raw, capacity: 65536).bytes
-        }
+        let bytes = try step("jail-init") { () throws(Errno) in try receiveOrEnd(on: jail.control.raw) }
         if bytes.isEmpty {
             throw LaunchFailure(
                 step: "jail-init", remedy: "PID 1 of the jail ended unexpectedly; the host may be out of memory")

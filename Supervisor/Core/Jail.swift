@@ -172,15 +172,26 @@ public struct Jail: ~Copyable {
         let copy = try step("clone-tree", tree.source.path) { () throws(Errno) in
             try cloneTree(tree.source.path, identity: tree.source.identity)
         }
-        var map: Descriptor?
-        if let owner = tree.owner, let first = range.read({ $0.first }), let command = plan.commandIdentity {
-            map = try makeMountNamespaceMap(
-                owner: owner, commandUser: first + command.user, commandGroup: first + command.group)
-        }
+        let map = try idMap(for: tree)
         try step("clone-tree", tree.source.path) { () throws(Errno) in
-            try setMountAttributes(of: copy.raw, set: tree.attributes, recursive: true, idMap: map?.raw)
+            try setMountAttributes(of: copy.raw, set: tree.attributes, recursive: true, idMap: map.read { $0.raw })
         }
         return copy
+    }
+
+    /// The user namespace whose map the tree gets.
+    private func idMap(for tree: SupervisorSteps.Tree) throws(LaunchFailure) -> Descriptor? {
+        switch tree.ids {
+        case .host: return nil
+        case .jail:
+            return try step("clone-tree", "id map") { () throws(Errno) in
+                try open("/proc/\(process.pid)/ns/user", .readOnly)
+            }
+        case .owner(let owner):
+            guard let first = range.read({ $0.first }), let command = plan.commandIdentity else { return nil }
+            return try makeMountNamespaceMap(
+                owner: owner, commandUser: first + command.user, commandGroup: first + command.group)
+        }
     }
 
     /// Has the spawner start a command; what becomes of it is reported on the spawner's socket.
@@ -200,13 +211,15 @@ public struct Jail: ~Copyable {
             errno: errno)
     }
 
-    /// What jail-init says of its own failure, when another one was seen first that follows from it.
+    /// What jail-init or the spawner says of its own failure, when another one was seen first that follows from it.
     func firstFailure(or seen: LaunchFailure) -> LaunchFailure {
-        while (try? waitReadable(control.raw, milliseconds: 1000)) == true,
-            let bytes = try? receiveOrEnd(on: control.raw), !bytes.isEmpty
-        {
-            if case .failed(let index, let object, let errno)? = try? JailReport(bytes) {
-                return failure(index: index, object: object, errno: errno)
+        for socket in [control.raw, spawner.raw] {
+            while (try? waitReadable(socket, milliseconds: 1000)) == true,
+                let bytes = try? receiveOrEnd(on: socket), !bytes.isEmpty
+            {
+                guard case .failed(let index, let object, let errno)? = try? JailReport(bytes) else { continue }
+                let failure = failure(index: index, object: object, errno: errno)
+                if !failure.isSecondary { return failure }
             }
         }
         return seen
@@ -260,7 +273,7 @@ struct SupervisorSteps {
     struct Tree {
         var source: Source
         var attributes: MountAttributes
-        var owner: Owner?
+        var ids: TreeIds
     }
 
     var namespaces: Namespaces = []
@@ -274,8 +287,8 @@ struct SupervisorSteps {
             case .cgroups(let limits): self.limits = limits
             case .mapIds(let map): self.map = map
             case .clone(let namespaces): self.namespaces = namespaces
-            case .cloneTree(_, let source, let attributes, let owner):
-                trees.append(Tree(source: source, attributes: attributes, owner: owner))
+            case .cloneTree(_, let source, let attributes, let ids):
+                trees.append(Tree(source: source, attributes: attributes, ids: ids))
             default: break
             }
         }

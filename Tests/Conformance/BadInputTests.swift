@@ -227,11 +227,14 @@ extension Conformance {
             }
         }
 
-        /// Root inside is refused by name until it can be had, never half given.
+        /// What cannot be given is refused by name, never half given.
         @Test func whatCannotBeGivenYet() throws {
-            for lines in ["[identity]\nroot = true\n", "[network]\nallow = [\"example.org\"]\n"] {
+            for (mode, lines) in [
+                (Mode.rootless, "[identity]\nroot = true\n"), (.subordinate, "[identity]\nroot = true\n"),
+                (.root, "[network]\nallow = [\"example.org\"]\n"),
+            ] {
                 let run = try CordonRun(
-                    shell: "touch ran", policy: "version = 1\nextends = [\"preset:agent\"]\n" + lines)
+                    mode, shell: "touch ran", policy: "version = 1\nextends = [\"preset:agent\"]\n" + lines)
                 let result = try run.run()
                 #expect(result.code == 125, result.summary)
                 #expect(result.message.contains("policy.toml:4:"), result.summary)
