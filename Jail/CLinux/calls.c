@@ -149,6 +149,10 @@ int cordon_is_regular(uint32_t mode) { return S_ISREG(mode); }
 int cordon_is_symlink(uint32_t mode) { return S_ISLNK(mode); }
 int cordon_is_socket(uint32_t mode) { return S_ISSOCK(mode); }
 
+void cordon_execve(const char *path, const char *const *arguments, const char *const *environment) {
+    execve(path, (char *const *)arguments, (char *const *)environment);
+}
+
 int cordon_fork(void) { return result(fork()); }
 
 int cordon_prctl(int attribute, unsigned long value) { return prctl(attribute, value, 0, 0, 0); }

@@ -269,6 +269,17 @@ public func startCommand(_ start: CommandStart, descriptors: (Int32, Int32, Int3
     return pid
 }
 
+/// Executes another program in this process. Returns only where that fails.
+///
+/// The corresponding C function is `execve`.
+public func replaceProcess(_ path: String, arguments: [String], environment: [String]) {
+    unsafe withCStrings(arguments) { argv in
+        unsafe withCStrings(environment) { envp in
+            unsafe cordon_execve(path, argv, envp)
+        }
+    }
+}
+
 /// Forks; zero in the child. Only for single-threaded programs.
 ///
 /// The corresponding C function is `fork`.

@@ -125,6 +125,9 @@ private func plan(
         }
     }
     do throws(PlanFailure) { return try makePlan(policy: policy, request: request, machine: machine) } catch {
+        if UserManager.couldGive(error) {
+            UserManager(machine: machine, environment: environment)?.startAnewInScope()
+        }
         let text = error.description
         throw RunRefusal(
             step: "plan", object: error.objectName, text: text.joinedLines("\ncordon: "), remedy: text.joinedLines("; ")

@@ -22,9 +22,11 @@ PACKAGES = {
     "busybox-static": "busybox",
     "uidmap": "newuidmap",
     "e2fsprogs": "mkfs.ext4",
+    "systemd": "systemd-run",
 }
 # Debian's own programs, taken with their libraries, for what busybox lacks.
-PROGRAMS = ["newuidmap", "newgidmap", "unshare", "setpriv", "dash", "bash", "perl"]
+PROGRAMS = ["newuidmap", "newgidmap", "unshare", "setpriv", "dash", "bash", "perl", "systemd-run",
+            "/lib/systemd/systemd"]
 # Roots of the module graph; the modules that they depend on come along. ext4 is built in.
 MODULES = ["virtio_pci", "virtio_blk", "overlay"]
 

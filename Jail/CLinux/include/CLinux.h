@@ -266,6 +266,9 @@ void cordon_default_signal(int number);
 /// environ(7): a global variable that Swift 6 refuses to read as such.
 char **cordon_environment(void);
 
+/// execve(2): its arrays of pointers are typed differently in Swift's Glibc module.
+void cordon_execve(const char *path, const char *const *arguments, const char *const *environment);
+
 /// fork(2), which the Glibc module marks unavailable. Only for single-threaded jail-init.
 int cordon_fork(void);
 
