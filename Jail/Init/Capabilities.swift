@@ -3,22 +3,23 @@ internal import CLibcap
 internal import JailPlan
 internal import Linux
 
-/// PID 1, which executes nothing any more, keeps only `kept`, and no ambient or inheritable capability.
+/// Keeps only `kept` permitted, and no ambient or inheritable capability.
 func keepOnly(_ kept: UInt64) throws(Errno) {
     guard cap_reset_ambient() == 0 else { throw .notPermitted }
     try setCapabilities(permitted: kept, inheritable: 0)
 }
 
-/// The spawner, whose children execute: the bounding set is cut down too, so that nothing executed from here on can
-/// ever gain another capability.
-func dropForGood(keeping kept: UInt64, bounding: UInt64) throws(Errno) {
-    // The bounding set first: dropping from it needs CAP_SETPCAP, which is about to go.
-    // libcap's cap_max_bits() is a guess where it may not ask, so every bit is tried: the kernel refuses those
-    // beyond its last, and nobody's refusal below it is taken for that.
-    let dropped = (0..<UInt64.bitWidth).filter { bounding >> UInt64($0) & 1 == 0 }
-    for capability in dropped where cap_drop_bound(cap_value_t(capability)) != 0 {
-        guard capability > Capability.lastOfFloor else { throw .notPermitted }
+/// The spawner's children execute: nothing executed from here on can ever gain a capability that is not in `bounding`.
+/// It needs CAP_SETPCAP, so it comes before capabilities go.
+func cutBoundingSet(to bounding: UInt64) throws(Errno) {
+    // libcap's cap_max_bits() is a guess where it may not ask, so every bit is tried, until the kernel does not know
+    // it: cap_get_bound(3) is then an error. A refusal to drop one that it knows is never taken for that.
+    for capability in 0..<UInt64.bitWidth {
+        if bounding >> UInt64(capability) & 1 == 0, cap_drop_bound(cap_value_t(capability)) != 0 {
+            guard capability > Capability.lastOfFloor, cap_get_bound(cap_value_t(capability)) < 0 else {
+                throw .notPermitted
+            }
+            return
+        }
     }
-    for capability in dropped where cap_get_bound(cap_value_t(capability)) == 1 { throw .notPermitted }
-    try keepOnly(kept)
 }

@@ -70,7 +70,8 @@ private func confine(_ start: consuming SpawnerStart) throws(StepFailure) -> [Ja
                 var byte: [UInt8] = [0]
                 guard try start.rootReady.read(into: &byte) == 1 else { throw Errno.brokenPipe }
             case .cgroupNamespace: try enterNew(.cgroup)
-            case .spawnerCapabilities(let kept, let bounding): try dropForGood(keeping: kept, bounding: bounding)
+            case .boundingSet(let bounding): try cutBoundingSet(to: bounding)
+            case .keepCapabilities(let kept): try keepOnly(kept)
             case .noNewPrivileges: try forbidNewPrivileges()
             case .limits(let limits): for limit in limits { try setLimit(limit) }
             case .landlock(let abi, let scoped, let rules): try restrict(abi: abi, scoped: scoped, rules: rules)

@@ -46,7 +46,9 @@ public struct Poller: ~Copyable {
     }
 
     /// As the function of this name, for any of the watched descriptors.
-    public borrowing func waitLightly() throws(Errno) { try Linux.waitLightly(for: descriptor.raw) }
+    public borrowing func waitLightly(grace: Int = 2, milliseconds: Int? = nil) throws(Errno) {
+        try Linux.waitLightly(for: descriptor.raw, grace: grace, milliseconds: milliseconds)
+    }
 
     /// Waits for events, at most `milliseconds` (nil: for ever).
     ///
@@ -161,11 +163,13 @@ public func isWritable(_ descriptor: Int32) -> Bool {
 }
 
 /// Waits until a descriptor is readable, and lets go of the program's own pages meanwhile: a process that idles
-/// in every jail should cost next to nothing. What is needed again comes from the page cache. Short waits keep
-/// their pages.
+/// in every jail should cost next to nothing. What is needed again comes from the page cache. Waits of less than
+/// `grace` milliseconds keep their pages.
 ///
 /// The corresponding C functions are `poll` and `madvise` with MADV_DONTNEED.
-public func waitLightly(for descriptor: Int32) throws(Errno) { try checkRaw(cordon_wait_lightly(descriptor)) }
+public func waitLightly(for descriptor: Int32, grace: Int = 2, milliseconds: Int? = nil) throws(Errno) {
+    try checkRaw(cordon_wait_lightly(descriptor, Int32(clamping: grace), Int32(clamping: milliseconds ?? -1)))
+}
 
 /// Waits until a descriptor takes something, or has failed.
 ///

@@ -140,12 +140,13 @@ func withCStrings<Result>(
 
 /// Clones straight into new namespaces and executes an open file there, with descriptors 0-2 on /dev/null,
 /// 3 on `control` and no others, in a session of its own, with `ambient` capabilities and no environment.
-/// Returns when the process exists; whether it could execute, `confirmExecuted` tells.
+/// Returns when the process exists; whether it could execute, `confirmExecuted` tells. With a `gate`, a pipe's reading
+/// end, it executes only at end-of-file, and a byte sends it away.
 ///
 /// The corresponding system calls are `clone3` (CLONE_PIDFD, CLONE_INTO_CGROUP) and `execveat`.
 public func cloneAndExecute(
     _ executable: borrowing Descriptor, arguments: [String], namespaces: Namespaces, cgroup: Int32?,
-    control: Int32, null: Int32, ambientCapabilities: UInt64, niceness: Int32 = 0
+    control: Int32, null: Int32, ambientCapabilities: UInt64, gate: Int32? = nil
 ) throws(SpawnFailure) -> ChildProcess {
     var pidfd: Int32 = -1
     let file = executable.raw
@@ -155,7 +156,7 @@ public func cloneAndExecute(
     let pid = unsafe withCStrings(arguments) { argv in
         var request = unsafe cordon_clone_request(
             flags: namespaces.rawValue, cgroup: cgroup ?? -1, executable: file, null: null, control: control,
-            niceness: niceness, ambient_capabilities: ambientCapabilities, arguments: argv)
+            gate: gate ?? -1, ambient_capabilities: ambientCapabilities, arguments: argv)
         return unsafe cordon_clone_exec(&request, stage, ChildProcess.stageSize, &pidfd)
     }
     guard pid > 0 else {
@@ -368,7 +369,7 @@ public func startSession() throws(Errno) { try check(setsid()) }
     /// Its pid in the caller's namespace.
     public let pid: Int32
     private let stack: UnsafeMutableRawPointer
-    private let gate: Int32
+    private var gate: Int32
     private static let stackSize = 16384
 
     /// Makes the namespaces.
@@ -386,9 +387,15 @@ public func startSession() throws(Errno) { try check(setsid()) }
         self.gate = writing.release()
     }
 
-    deinit {
+    /// Lets the process go. It is waited for when the value goes away, by when it is long dead.
+    public mutating func letGo() {
         // Closing the gate is end-of-file for the process, which then exits.
         _ = Glibc.close(gate)
+        gate = -1
+    }
+
+    deinit {
+        if gate >= 0 { _ = Glibc.close(gate) }
         var status: Int32 = 0
         while unsafe waitpid(pid, &status, Int32(bitPattern: 0x4000_0000)) < 0, errno == EINTR {}
         unsafe munmap(stack, Self.stackSize)

@@ -1,6 +1,23 @@
 // Removing groups, for the supervisor and the janitor alike.
 internal import Linux
 
+/// Waits until a version 2 group has no process left, two seconds at most; version 1 cannot tell.
+public func awaitEmpty(_ directory: String) {
+    guard let events = try? open(directory + "/cgroup.events", .readOnly), let poller = try? Poller() else { return }
+    try? poller.add(events.raw, .priority, token: 0)
+    let deadline = monotonicNanoseconds() + 2_000_000_000
+    while true {
+        // Reading arms the next notification.
+        guard let text = try? readText(directory + "/cgroup.events"), text.contains("populated 1") else { return }
+        let now = monotonicNanoseconds()
+        guard now < deadline else { return }
+        _ = try? poller.wait(milliseconds: Int((deadline - now) / 1_000_000) + 1)
+        var buffer = [UInt8](repeating: 0, count: 256)
+        try? rewind(events.raw)
+        _ = try? events.read(into: &buffer)
+    }
+}
+
 /// Removes one cgroup whose processes are dead or dying. `rmdir` says EBUSY until the last task is off the
 /// group, which is a moment after its parent could reap it; version 2 tells by `cgroup.events`, version 1
 /// by nothing, so the wait there is bounded attempts.

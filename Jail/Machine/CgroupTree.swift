@@ -50,6 +50,25 @@ public struct CgroupTree: Sendable, Hashable {
         hierarchies[controller] != nil || unifiedControllers.contains(controller)
     }
 
+    /// All jails of all supervisors live in one group of this name, where a janitor finds what is left.
+    public static let parent = "cordon"
+
+    /// The directories in which groups may be made; the first is where a jail's first group is, with its lock.
+    public var bases: [String] {
+        ([unified] + CgroupController.allCases.map { hierarchies[$0] }).compactMap { $0 }
+    }
+
+    /// The first groups of all jails that there are, alive or not.
+    public func jailGroups() -> [String] {
+        guard let primary = bases.first,
+            let directory = try? open(primary + "/" + Self.parent, [.readOnly, .directory]),
+            let names = try? entries(of: directory.raw)
+        else { return [] }
+        return names.filter { $0.isDirectory && $0.text.hasPrefix("jail-") }.map {
+            primary + "/" + Self.parent + "/" + $0.text
+        }
+    }
+
     /// Reads /proc/self/mountinfo and /proc/self/cgroup. Never fails: what cannot be read cannot be used.
     public static func discover(privileged: Bool) -> CgroupTree {
         guard let mounts = try? readText("/proc/self/mountinfo"), let groups = try? readText("/proc/self/cgroup")

@@ -47,33 +47,14 @@ public struct Machine: Sendable, Hashable {
         var abi = 0
         var obstacle: Errno?
         do throws(Errno) { abi = try LandlockRuleset.abi() } catch { obstacle = error }
-        let information = MemoryInformation.read()
+        let memory = memorySizes()
         return Machine(
             user: user, group: group, supplementaryGroups: try Linux.supplementaryGroups(), landlockABI: abi,
             landlockObstacle: obstacle, cgroups: .discover(privileged: user == 0),
-            memory: information.total, hasSwap: information.swap > 0,
+            memory: memory.total, hasSwap: memory.swap > 0,
             subordinateIds: user == 0 ? nil : SubordinateIds.find(user: user, group: group),
             hasJailIds: coversJailIds((try? readText("/proc/self/uid_map")) ?? "")
                 && coversJailIds((try? readText("/proc/self/gid_map")) ?? ""))
-    }
-}
-
-/// Totals of /proc/meminfo, in bytes.
-struct MemoryInformation {
-    var total: UInt64 = 0
-    var swap: UInt64 = 0
-
-    static func read() -> MemoryInformation {
-        var result = MemoryInformation()
-        let text = (try? readText("/proc/meminfo")) ?? ""
-        for line in text.utf8.split(separator: UInt8(ascii: "\n")) {
-            let isTotal = line.starts(with: "MemTotal:".utf8), isSwap = line.starts(with: "SwapTotal:".utf8)
-            guard isTotal || isSwap else { continue }
-            let digits = line.drop { !(0x30...0x39).contains($0) }.prefix { (0x30...0x39).contains($0) }
-            let bytes = (UInt64(Substring(digits)) ?? 0) * 1024
-            if isTotal { result.total = bytes } else { result.swap = bytes }
-        }
-        return result
     }
 }
 

@@ -36,7 +36,7 @@ extension Action {
             symlink, file
         case attachTree, bind, fileSystem, overlay, rebind, pin, hide, protect, sealRoot, pivotRoot, leaveOldRoot,
             keepCapabilities
-        case enterCgroups, awaitRoot, awaitJail, cgroupNamespace, spawnerCapabilities, noNewPrivileges, landlock,
+        case enterCgroups, awaitRoot, awaitJail, cgroupNamespace, boundingSet, noNewPrivileges, landlock,
             filters,
             signalScope, identity, limits
     }
@@ -127,10 +127,9 @@ extension Action {
         case .awaitRoot: code(.awaitRoot)
         case .awaitJail: code(.awaitJail)
         case .cgroupNamespace: code(.cgroupNamespace)
-        case .spawnerCapabilities(let set, let bounding):
-            code(.spawnerCapabilities)
+        case .boundingSet(let set):
+            code(.boundingSet)
             writer.write(set)
-            writer.write(bounding)
         case .noNewPrivileges: code(.noNewPrivileges)
         case .landlock(let abi, let scoped, let rules):
             code(.landlock)
@@ -213,8 +212,7 @@ extension Action {
         case .awaitRoot: self = .awaitRoot
         case .awaitJail: self = .awaitJail
         case .cgroupNamespace: self = .cgroupNamespace
-        case .spawnerCapabilities:
-            self = .spawnerCapabilities(try reader.number(), bounding: try reader.number())
+        case .boundingSet: self = .boundingSet(try reader.number())
         case .noNewPrivileges: self = .noNewPrivileges
         case .landlock:
             self = .landlock(

@@ -167,7 +167,7 @@ public enum Action: Sendable, Hashable {
     /// The old root, with all of the host, goes. The kernel waits for its processors here, and the spawner meanwhile
     /// confines itself.
     case leaveOldRoot
-    /// PID 1 keeps only these capabilities.
+    /// Only these capabilities stay, permitted and effective; ambient and inheritable sets are emptied.
     case keepCapabilities(UInt64)
 
     // Spawner
@@ -180,9 +180,8 @@ public enum Action: Sendable, Hashable {
     case awaitJail
     /// A cgroup namespace, now that it stands in the jail's groups.
     case cgroupNamespace
-    /// Ambient and inheritable sets are emptied; these stay permitted for changing identity, and in the bounding set
-    /// only what commands may have.
-    case spawnerCapabilities(UInt64, bounding: UInt64)
+    /// Nothing that is executed can ever have another capability than these.
+    case boundingSet(UInt64)
     /// No executable can give privileges.
     case noNewPrivileges
     /// The second wall.

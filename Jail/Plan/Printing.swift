@@ -73,8 +73,7 @@ extension Action: CustomStringConvertible {
         case .awaitRoot: "await-root"
         case .awaitJail: "await-jail"
         case .cgroupNamespace: "cgroup-namespace"
-        case .spawnerCapabilities(let set, let bounding):
-            "spawner-capabilities \(Self.hex(set))" + (bounding == 0 ? "" : " bounding=\(Self.hex(bounding))")
+        case .boundingSet(let set): "bounding-set \(Self.hex(set))"
         case .noNewPrivileges: "no-new-privileges"
         case .landlock(let abi, let scoped, let rules):
             "landlock abi=\(abi)" + (scoped ? " scoped" : "")

@@ -117,7 +117,8 @@ private struct Planner {
         add(.spawner, identity)
         // 1, not 0: a core handler at the end of a pipe is started whatever the limit, except at this very
         // value (core(5), fs/coredump.c). The filter keeps it there.
-        add(.spawner, .noNewPrivileges, .limits([ResourceLimit(.core, 1)]))
+        let kept = isRoot ? Capability.packageManager : 0
+        add(.spawner, .noNewPrivileges, .limits([ResourceLimit(.core, 1)]), .boundingSet(kept))
         let filters = FilterRequest(
             preset: isPure ? .pure : .agent, allowExecutableMemoryFiles: !restrictsExecution,
             allowUnixSockets: !(isOpenNetwork && machine.landlockABI < 6),
@@ -126,9 +127,7 @@ private struct Planner {
         add(.spawner, .filters(fingerprint: filterName, count: 2), .awaitRoot)
         addLandlock()
         // After Landlock, whose rules name places that only the command may enter.
-        let kept = isRoot ? Capability.packageManager : 0
-        add(
-            .spawner, .spawnerCapabilities(Capability.set(.setGid, .setUid, .kill) | kept, bounding: kept), .awaitJail)
+        add(.spawner, .keepCapabilities(Capability.set(.setGid, .setUid, .kill) | kept), .awaitJail)
 
         // Each command.
         if sharesKeeper(map), machine.landlockABI >= 6 { add(.command, .signalScope) }

@@ -31,8 +31,15 @@ public func parseSize(_ text: String) throws(InvalidValue) -> UInt64 {
 public func parseDuration(_ text: String) throws(InvalidValue) -> Milliseconds {
     let remedy = "write a whole number with ms, s, m or h, such as \"300s\""
     let (digits, unit) = splitNumber(text)
-    let factors: [String: UInt64] = ["ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000]
-    guard !digits.isEmpty, let factor = factors[unit] else {
+    let factor: UInt64? =
+        switch unit {
+        case "ms": 1
+        case "s": 1000
+        case "m": 60_000
+        case "h": 3_600_000
+        default: nil
+        }
+    guard !digits.isEmpty, let factor else {
         let reason = !digits.isEmpty && unit.isEmpty ? "has no unit" : "is not a duration"
         throw InvalidValue("\(quoted(text)) \(reason)", remedy: remedy)
     }

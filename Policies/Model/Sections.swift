@@ -153,18 +153,32 @@ extension ResourceLimits {
     }
 }
 
+/// Up to so many elements are compared with each other, as nearly all lists are: a policy is read at each start, and a
+/// set costs more than such comparisons. A hostile one may have a hundred thousand.
+private let shortList = 64
+
 extension Array {
     /// Adds what is not there yet; a rule keeps the place where it was first written.
     fileprivate mutating func add<Value: Hashable>(_ others: [Element]?) where Element == Located<Value> {
-        var known = Set(map(\.value))
-        for other in others ?? [] where known.insert(other.value).inserted { append(other) }
+        guard let others else { return }
+        if count + others.count <= shortList {
+            for other in others where !contains(where: { $0.value == other.value }) { append(other) }
+        } else {
+            var known = Set(map(\.value))
+            for other in others where known.insert(other.value).inserted { append(other) }
+        }
     }
 }
 
 extension [String] {
+    /// The same, compared as bytes, since globs that are equal only to Unicode are two.
     fileprivate mutating func add(_ others: [Located<String>]?) {
-        // As bytes, since globs that are equal only to Unicode are two.
-        var known = Set(map { Array<UInt8>($0.utf8) })
-        for other in others ?? [] where known.insert(Array<UInt8>(other.value.utf8)).inserted { append(other.value) }
+        guard let others else { return }
+        if count + others.count <= shortList {
+            for other in others where !contains(where: { sameBytes($0, other.value) }) { append(other.value) }
+        } else {
+            var known = Set(map { Array<UInt8>($0.utf8) })
+            for other in others where known.insert(Array<UInt8>(other.value.utf8)).inserted { append(other.value) }
+        }
     }
 }

@@ -53,9 +53,6 @@ struct CgroupLease: ~Copyable {
     /// Makes the groups with limits.
     mutating func limit(_ limits: CgroupLimits) throws(LaunchFailure) { try groups.makeLimitedGroups(limits) }
 
-    /// The directories, in the order in which they are to be removed.
-    var directories: [String] { groups.made.reversed() }
-
     private var counters: [CgroupController: String] { groups.counters }
 
     /// For CLONE_INTO_CGROUP.

@@ -19,8 +19,7 @@ struct CgroupMaker {
 
     init(tree: CgroupTree) { self.tree = tree }
 
-    /// All jails of all supervisors live in one group of this name, where a janitor finds what is left.
-    static let parent = "cordon"
+    private static let parent = CgroupTree.parent
 
     /// Makes the group that jail-init is born in, and takes the lock that says that the jail is alive.
     mutating func makeBirthGroup() throws(LaunchFailure) -> BirthGroup {

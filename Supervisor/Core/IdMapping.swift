@@ -70,17 +70,24 @@ private struct MapHelper: ~Copyable {
     deinit { _ = try? process.wait() }
 }
 
-/// A user namespace in which `owner` of a file system appears as the command's user of a jail. Its holder
-/// is dead when this returns; the descriptor keeps the namespace.
-func makeMountNamespaceMap(owner: Owner, commandUser: UInt32, commandGroup: UInt32) throws(LaunchFailure) -> Descriptor
-{
-    let holder = try step("clone-tree", "user namespace") { () throws(Errno) in
-        try NamespaceHolder(.user)
-    }
-    let process = "/proc/\(holder.pid)"
-    return try step("clone-tree", "id map") { () throws(Errno) in
-        try writeText("\(owner.group) \(commandGroup) 1\n", to: process + "/gid_map")
-        try writeText("\(owner.user) \(commandUser) 1\n", to: process + "/uid_map")
-        return try open(process + "/ns/user", .readOnly)
+/// A user namespace in which `owner` of a file system appears as the command's user of a jail.
+final class OwnerMap {
+    let owner: Owner
+    /// Keeps the namespace.
+    let namespace: Descriptor
+    /// It is let go at once, and waited for only at the jail's end.
+    private var holder: NamespaceHolder
+
+    init(owner: Owner, commandUser: UInt32, commandGroup: UInt32) throws(LaunchFailure) {
+        var holder = try step("clone-tree", "user namespace") { () throws(Errno) in try NamespaceHolder(.user) }
+        let process = "/proc/\(holder.pid)"
+        namespace = try step("clone-tree", "id map") { () throws(Errno) in
+            try writeText("\(owner.group) \(commandGroup) 1\n", to: process + "/gid_map")
+            try writeText("\(owner.user) \(commandUser) 1\n", to: process + "/uid_map")
+            return try open(process + "/ns/user", .readOnly)
+        }
+        holder.letGo()
+        self.owner = owner
+        self.holder = holder
     }
 }

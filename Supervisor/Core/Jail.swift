@@ -15,8 +15,8 @@ public struct Jail: ~Copyable {
     private let supervisor: Supervisor
     private(set) var cgroups: CgroupLease?
     private let range: IdRange?
-    private let id: String
     private var isEnded = false
+    private var maps: [OwnerMap] = []
     /// When the supervisor's own steps were done.
     public private(set) var times: [NamedTime]
 
@@ -74,7 +74,6 @@ public struct Jail: ~Copyable {
         process: consuming ChildProcess, control: consuming Descriptor, spawner: consuming Descriptor, plan: Plan,
         supervisor: Supervisor, cgroups: consuming CgroupLease?, range: consuming IdRange?, times: [NamedTime]
     ) {
-        id = "\(process.pid)"
         self.process = process
         self.control = control
         self.spawner = spawner
@@ -137,11 +136,6 @@ public struct Jail: ~Copyable {
             throw error.isSecondary ? firstFailure(or: error) : error
         }
         mark("set-up")
-        // No command can run yet: none was ordered.
-        if let directories = cgroups.read({ $0.directories }) {
-            try supervisor.chargeJanitor(id, directories: directories, initProcess: process.pidfd.raw)
-        }
-        mark("janitor")
     }
 
     /// Waits until jail-init has been executed, or says why it could not be.
@@ -168,30 +162,36 @@ public struct Jail: ~Copyable {
         }
     }
 
-    private func clone(_ tree: SupervisorSteps.Tree) throws(LaunchFailure) -> Descriptor {
-        let copy = try step("clone-tree", tree.source.path) { () throws(Errno) in
-            try cloneTree(tree.source.path, identity: tree.source.identity)
+    private mutating func clone(_ tree: SupervisorSteps.Tree) throws(LaunchFailure) -> Descriptor {
+        let source = tree.source
+        let copy = try step("clone-tree", source.path) { () throws(Errno) in
+            try cloneTree(source.path, identity: source.identity)
         }
-        let map = try idMap(for: tree)
-        try step("clone-tree", tree.source.path) { () throws(Errno) in
-            try setMountAttributes(of: copy.raw, set: tree.attributes, recursive: true, idMap: map.read { $0.raw })
+        func set(_ map: Int32?) throws(LaunchFailure) {
+            try step("clone-tree", source.path) { () throws(Errno) in
+                try setMountAttributes(of: copy.raw, set: tree.attributes, recursive: true, idMap: map)
+            }
+        }
+        switch tree.ids {
+        case .host: try set(nil)
+        case .jail:
+            let own = try step("clone-tree", "id map") { () throws(Errno) in
+                try open("/proc/\(process.pid)/ns/user", .readOnly)
+            }
+            try set(own.raw)
+        case .owner(let owner): try set(try map(for: owner)?.namespace.raw)
         }
         return copy
     }
 
-    /// The user namespace whose map the tree gets.
-    private func idMap(for tree: SupervisorSteps.Tree) throws(LaunchFailure) -> Descriptor? {
-        switch tree.ids {
-        case .host: return nil
-        case .jail:
-            return try step("clone-tree", "id map") { () throws(Errno) in
-                try open("/proc/\(process.pid)/ns/user", .readOnly)
-            }
-        case .owner(let owner):
-            guard let first = range.read({ $0.first }), let command = plan.commandIdentity else { return nil }
-            return try makeMountNamespaceMap(
-                owner: owner, commandUser: first + command.user, commandGroup: first + command.group)
-        }
+    /// The map of an owner; trees of one owner share it.
+    private mutating func map(for owner: Owner) throws(LaunchFailure) -> OwnerMap? {
+        if let known = maps.first(where: { $0.owner == owner }) { return known }
+        guard let first = range.read({ $0.first }), let command = plan.commandIdentity else { return nil }
+        let map = try OwnerMap(
+            owner: owner, commandUser: first + command.user, commandGroup: first + command.group)
+        maps.append(map)
+        return map
     }
 
     /// Has the spawner start a command; what becomes of it is reported on the spawner's socket.
@@ -244,10 +244,7 @@ public struct Jail: ~Copyable {
         _ = try? process.wait()
     }
 
-    deinit {
-        kill()
-        supervisor.dischargeJanitor(id)
-    }
+    deinit { kill() }
 }
 
 /// One message's bytes; empty when the other side is gone, in whatever way it went.

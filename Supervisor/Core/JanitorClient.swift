@@ -1,52 +1,49 @@
 // The supervisor's side of its janitor.
 internal import Linux
 
-/// A janitor process and the socket to it. Closing the socket lets it finish and go.
+/// A process that sleeps until this one is gone, and then becomes the janitor. In good order it is sent away.
+///
+/// It is there before the first cgroup is made, so that none can outlive the supervisor unseen. The program that cleans
+/// up is executed only where there is something to clean: most supervisors are never killed.
 struct JanitorClient: ~Copyable, Sendable {
-    private let socket: Descriptor
+    private let gate: Descriptor
     private let process: ChildProcess
-    private let executable: String
 
-    /// Starts one.
+    /// Starts it.
     init(executable: String) throws(LaunchFailure) {
-        var pair = try step("janitor") { () throws(Errno) in try makeSocketPair() }
-        let ours = try step("janitor") { () throws(Errno) in try pair.takeReading() }
-        let theirs = try step("janitor") { () throws(Errno) in try pair.takeWriting() }
-        let file = try step("janitor", executable) { () throws(Errno) in try open(executable, .readOnly) }
+        let file = try step("janitor", executable) { () throws(Errno) in
+            let file = try open(executable, .readOnly)
+            // It cannot be tried without doing its work, so at least it must be a program.
+            var magic = [UInt8](repeating: 0, count: 4)
+            guard try file.read(into: &magic) == 4, magic == Array("\u{7f}ELF".utf8), mayExecute(executable) else {
+                throw Errno.notExecutable
+            }
+            return file
+        }
+        var pipe = try step("janitor") { () throws(Errno) in try makePipe() }
+        let reading = try step("janitor") { () throws(Errno) in try pipe.takeReading() }
+        let writing = try step("janitor") { () throws(Errno) in try pipe.takeWriting() }
         let null = try step("janitor", "/dev/null") { () throws(Errno) in try open("/dev/null", .readWrite) }
-        process = try janitorStep(executable) { () throws(SpawnFailure) in
-            // It starts at the same time as the first jail, and can wait.
-            try cloneAndExecute(
-                file, arguments: ["cordon-janitor"], namespaces: [], cgroup: nil, control: theirs.raw, null: null.raw,
-                ambientCapabilities: 0, niceness: 10)
-        }
-        self.executable = executable
-        socket = ours
+        process = try Self.start(file, reading, null, executable)
+        gate = writing
     }
 
-    /// Tells it of a jail before anything runs there.
-    func add(_ id: String, directories: [String], initProcess: Int32) throws(LaunchFailure) {
-        try janitorStep(executable) { () throws(SpawnFailure) in try process.confirmExecuted() }
-        let text = (["add", id] + directories).joined(separator: "\n")
-        try step("janitor") { () throws(Errno) in
-            try send(Array(text.utf8), descriptors: [initProcess], on: socket.raw)
+    private static func start(
+        _ file: borrowing Descriptor, _ gate: borrowing Descriptor, _ null: borrowing Descriptor, _ executable: String
+    ) throws(LaunchFailure) -> ChildProcess {
+        do throws(SpawnFailure) {
+            return try cloneAndExecute(
+                file, arguments: ["cordon-janitor"], namespaces: [], cgroup: nil, control: -1, null: null.raw,
+                ambientCapabilities: 0, gate: gate.raw)
+        } catch {
+            throw LaunchFailure(step: "janitor", object: executable, errno: error.errno)
         }
     }
 
-    /// Every jail was cleaned up: it may go. Without this word, the end of the socket means that we were killed.
-    deinit { try? send(Array("bye\n".utf8), on: socket.raw) }
-
-    /// Tells it that a jail was cleaned up.
-    func done(_ id: String) {
-        // A janitor that is gone has nothing to forget.
-        try? send(Array("done\n\(id)".utf8), on: socket.raw)
-    }
-}
-
-private func janitorStep<Result: ~Copyable>(
-    _ executable: String, _ body: () throws(SpawnFailure) -> Result
-) throws(LaunchFailure) -> Result {
-    do throws(SpawnFailure) { return try body() } catch {
-        throw LaunchFailure(step: "janitor", object: executable, errno: error.errno)
+    /// Every jail was cleaned up: it may go.
+    deinit {
+        // Where it is gone already, it has nothing to be told.
+        try? gate.writeAll([1])
+        _ = try? process.wait()
     }
 }

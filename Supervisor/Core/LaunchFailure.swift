@@ -73,7 +73,7 @@ extension LaunchFailure {
         case "hide": object.hasPrefix("/proc/") ? .proc : .deny
         case "protect": object.hasPrefix("/proc/") ? .proc : .protect
         case "cgroup-namespace": .cgroupNamespace
-        case "keep-capabilities", "spawner-capabilities", "capabilities": .capabilities
+        case "keep-capabilities", "bounding-set", "capabilities": .capabilities
         case "no-new-privileges": .noNewPrivileges
         case "landlock": .landlock
         case "filters": .seccomp

@@ -11,6 +11,8 @@ public final class Supervisor: Sendable {
     let null: Descriptor
     /// Started before the first cgroup is made, so that none can outlive it unseen; nil without cgroups.
     private let janitor: JanitorClient?
+    /// Removes what an earlier supervisor and its janitor, both killed, left; nil where there was nothing.
+    private let sweeper: ChildProcess?
 
     /// Opens the programs that jails need and starts the janitor.
     ///
@@ -18,20 +20,30 @@ public final class Supervisor: Sendable {
     public init(machine: Machine, programs: String? = nil) throws(LaunchFailure) {
         self.machine = machine
         let directory = if let programs { programs } else { try Self.ownDirectory() }
-        janitor = try Self.startJanitor(directory + "/cordon-janitor", needed: machine.cgroups.layout != .none)
         null = try step("open", "/dev/null") { () throws(Errno) in try open("/dev/null", .readWrite) }
+        let program = directory + "/cordon-janitor"
+        janitor = try Self.startJanitor(program, needed: machine.cgroups.layout != .none)
+        sweeper = Self.hasRemains(machine.cgroups) ? Self.sweep(program, null: null.raw) : nil
         initExecutable = try Self.openSealed(directory + "/jail-init", privileged: machine.isPrivileged)
     }
 
-    /// Tells the janitor of a jail before anything runs in it.
-    func chargeJanitor(_ id: String, directories: [String], initProcess: Int32) throws(LaunchFailure) {
-        try janitor.read { (client) throws(LaunchFailure) in
-            try client.add(id, directories: directories, initProcess: initProcess)
+    deinit { _ = try? sweeper.read { (process) throws(Errno) in try process.wait() } }
+
+    /// Whether there is a jail that no supervisor holds the lock of.
+    private static func hasRemains(_ tree: CgroupTree) -> Bool {
+        tree.jailGroups().contains { group in
+            guard let lock = try? open(group, [.readOnly, .directory]) else { return false }
+            return (try? tryLock(lock.raw)) == true
         }
     }
 
-    /// Tells the janitor that a jail was cleaned up.
-    func dischargeJanitor(_ id: String) { janitor.read { $0.done(id) } }
+    /// What is left of others is no reason not to start a jail of one's own, so this may fail.
+    private static func sweep(_ program: String, null: Int32) -> ChildProcess? {
+        guard let file = try? open(program, .readOnly) else { return nil }
+        return try? cloneAndExecute(
+            file, arguments: ["cordon-janitor", "sweep"], namespaces: [], cgroup: nil, control: -1, null: null,
+            ambientCapabilities: 0)
+    }
 
     private static func startJanitor(_ path: String, needed: Bool) throws(LaunchFailure) -> JanitorClient? {
         needed ? try JanitorClient(executable: path) : nil

@@ -72,6 +72,7 @@ private func execute(_ options: RunOptions) throws(RunRefusal) -> Outcome {
     request.outputLimit = policy.resources.output?.value ?? 2 << 20
     request.killsOnOutput = policy.resources.outputAction.value == .kill
     request.captures = options.json
+    request.recordsTimes = options.timing
     let store = FilterStore.standard(
         home: environment.first { $0.name == "HOME" }?.value,
         cacheHome: environment.first { $0.name == "XDG_CACHE_HOME" }?.value)
@@ -155,7 +156,7 @@ extension String {
 private func finish(
     _ outcome: Outcome, _ options: RunOptions, _ report: consuming ReportFile?, alreadySaid: Bool = false
 ) -> Never {
-    let json = reportObject(outcome)
+    let json = options.json || options.report != nil ? reportObject(outcome) : ""
     if let report, !report.write(json + "\n") {
         leave(printing: "cordon: the report could not be written\n", code: ExitCode.cordonFailed, to: 2)
     }

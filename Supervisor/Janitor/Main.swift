@@ -1,45 +1,18 @@
-// cordon-janitor: cleans up after a supervisor that was killed.
+// cordon-janitor: removes the cgroups of jails whose supervisor is dead.
 //
-// A supervisor has one. It holds nothing but a socket (descriptor 3), over which it is told of every jail:
-// the directories of its cgroups and the pidfd of its init. While the socket is open it does nothing at
-// all. At end-of-file it waits for each init to be dead, which jail-init sees to on its own socket, and
-// removes the groups. When it starts it removes what an earlier supervisor and janitor, both killed, left.
+// Executed by a process that slept until its supervisor was gone (JanitorClient), or, with the word `sweep`, by a
+// supervisor that finds what an earlier one and its janitor, both killed, left. A jail is dead when nobody holds the lock
+// on its first group any more; which jails there were is read from the cgroup file system, so nothing has to be told.
 internal import Linux
 internal import Machine
 
 @main
 struct Janitor {
     static func main() {
-        // In a session of its own since it was started; a terminal's signals do not reach it.
-        let control = Descriptor(owning: 3)
         let tree = CgroupTree.discover(privileged: effectiveUser == 0)
-        _ = sweep(tree)
-        var charges: [String: Int] = [:]
-        var directories: [[String]] = []
-        var inits = DescriptorList()
-        while (try? waitLightly(for: control.raw)) != nil,
-            var message = try? receive(on: control.raw, capacity: 65536), !message.bytes.isEmpty
-        {
-            let lines = String(decoding: message.bytes, as: UTF8.self).split(separator: "\n").map(String.init)
-            guard let word = lines.first else { continue }
-            if word == "bye" { return }
-            guard lines.count >= 2 else { continue }
-            switch word {
-            case "add":
-                guard let held = try? message.descriptors.take(0) else { continue }
-                charges[lines[1]] = inits.append(held)
-                directories.append(Array(lines.dropFirst(2)))
-            case "done":
-                if let index = charges.removeValue(forKey: lines[1]) { _ = try? inits.take(index) }
-            default: continue
-            }
-        }
-        for index in charges.values {
-            if let number = try? inits.number(at: index) { _ = try? waitReadable(number, milliseconds: 2000) }
-            for directory in directories[index] { removeGroup(directory) }
-        }
-        // A supervisor that was killed between making groups and telling of them holds their lock no more.
-        awaitLocks(sweep(tree), tree)
+        let held = sweep(tree)
+        // A supervisor that looks for remains is alive, and so may be the others.
+        if commandLine().dropFirst().first != "sweep" { awaitLocks(held, tree) }
     }
 
     /// Waits for locks that go a moment later: a child of the dead supervisor that was about to execute still has them.
@@ -68,37 +41,28 @@ struct Janitor {
         }
     }
 
-    /// Removes the jails whose supervisor is dead: nobody holds the lock on their first group any more. Returns the
-    /// groups of the others.
+    /// Removes the jails whose supervisor is dead. Returns the first groups of the others.
     private static func sweep(_ tree: CgroupTree) -> [String] {
-        guard let primary = bases(of: tree).first else { return [] }
-        let parent = primary + "/cordon"
-        guard let directory = try? open(parent, [.readOnly, .directory]),
-            let names = try? entries(of: directory.raw)
-        else { return [] }
-        var alive: [String] = []
-        for name in names where name.isDirectory && name.text.hasPrefix("jail-") {
-            let group = parent + "/" + name.text
-            guard let lock = try? open(group, [.readOnly, .directory]) else { continue }
-            if (try? tryLock(lock.raw)) == true { remove(group, tree) } else { alive.append(group) }
+        tree.jailGroups().filter { group in
+            guard let lock = try? open(group, [.readOnly, .directory]) else { return false }
+            guard (try? tryLock(lock.raw)) == true else { return true }
+            remove(group, tree)
+            return false
         }
-        return alive
     }
 
     /// Removes a jail's groups, its first one last.
     private static func remove(_ group: String, _ tree: CgroupTree) {
-        let bases = bases(of: tree)
         // A process in it can only be one whose jail-init is dying at this moment.
         try? writeText("1", to: group + "/cgroup.kill")
-        let name = group.split(separator: "/").last.map(String.init) ?? ""
-        for base in bases.dropFirst() where base != bases.first { removeGroup(base + "/cordon/" + name) }
         for child in ["init", "run"] where (try? status(at: group + "/" + child)) != nil {
             removeGroup(group + "/" + child)
         }
+        awaitEmpty(group)
+        let name = group.split(separator: "/").last.map(String.init) ?? ""
+        for base in tree.bases where base != tree.bases.first {
+            removeGroup(base + "/" + CgroupTree.parent + "/" + name)
+        }
         removeGroup(group)
-    }
-
-    private static func bases(of tree: CgroupTree) -> [String] {
-        ([tree.unified] + CgroupController.allCases.map { tree.hierarchies[$0] }).compactMap { $0 }
     }
 }

@@ -33,6 +33,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/sysinfo.h>
 #include <sys/time.h>
 #include <sys/timerfd.h>
 #include <sys/types.h>
@@ -172,8 +173,9 @@ struct cordon_clone_request {
     int null;
     /// Becomes descriptor 3: the socket to the parent. -1: none.
     int control;
-    /// Added to the nice value, for what must not compete with what it serves.
-    int niceness;
+    /// A pipe's reading end, or -1. The child waits on it before it executes: a byte sends it away, end-of-file lets it go
+    /// on. Meanwhile it has no other descriptor but those that it starts with, and the name of its first argument.
+    int gate;
     /// Become ambient, so that execve in a user namespace without id maps keeps them.
     uint64_t ambient_capabilities;
     /// A NULL-terminated argument array: at most 64, of 4 KB together. The environment is empty.
@@ -242,9 +244,10 @@ int cordon_loopback_up(void);
 /// open(2) with O_PATH|O_CLOEXEC: it is variadic, and openat2(2) is refused to whoever is under the filters.
 int cordon_open_path(const char *path);
 
-/// poll(2) for reading; after 2 ms the program's text is let go (madvise(2), MADV_DONTNEED) and the wait goes on.
-/// One C function, since returning to Swift in between would bring the pages back. 0, or -errno.
-int cordon_wait_lightly(int descriptor);
+/// poll(2) for reading, at most `timeout` milliseconds (-1: for ever); after `grace` of them the program's text is let
+/// go (madvise(2), MADV_DONTNEED) and the wait goes on. One C function, since returning to Swift in between would bring
+/// the pages back. 0, or -errno.
+int cordon_wait_lightly(int descriptor, int grace, int timeout);
 
 /// prctl(2) with PR_SET_NAME.
 void cordon_set_name(const char *name);

@@ -68,7 +68,6 @@ struct Bench {
         let executed = try Floor(executable, "exec-init", plan: plan)
         let bare = try Floor(executable, "bare", plan: plan)
         var call = Samples(), fullTimes = Samples(), executedTimes = Samples(), bareTimes = Samples()
-        var outcomes: [Outcome] = []
         for _ in 0..<options.iterations {
             let begin = monotonicNanoseconds()
             let outcome = subject.run([Subject.command])
@@ -76,7 +75,6 @@ struct Bench {
             if outcome.exitCode != 0 {
                 failures.append("run: \(outcome.failure.map { "\($0)" } ?? "\(outcome.reason)")")
             }
-            outcomes.append(outcome)
             add(full.next(), to: &fullTimes, "floor full")
             add(executed.next(), to: &executedTimes, "floor exec-init")
             add(bare.next(), to: &bareTimes, "floor bare")
@@ -85,7 +83,14 @@ struct Bench {
         rows.append(Row("  C floor, the same work", fullTimes))
         rows.append(Row("  C floor, PID 1 executed", executedTimes, reference: fullTimes))
         rows.append(Row("  C bare floor", bareTimes, reference: fullTimes))
-        if let middle = call.middle { printTimes(outcomes[middle]) }
+        var traced = Samples()
+        let outcomes = (0..<15).map { _ in
+            let begin = monotonicNanoseconds()
+            let outcome = subject.run([Subject.command], recordsTimes: true)
+            traced.append(monotonicNanoseconds() - begin)
+            return outcome
+        }
+        if let middle = traced.middle { printTimes(outcomes[middle]) }
 
         // On its own after a pause, as a person's command is: what the kernel keeps warm has gone cold.
         var cold = Samples(), coldFloor = Samples()

@@ -44,9 +44,10 @@ struct Subject {
     }
 
     /// The supervisor's own call.
-    func run(_ arguments: [String], wall: UInt64? = nil) -> Outcome {
+    func run(_ arguments: [String], wall: UInt64? = nil, recordsTimes: Bool = false) -> Outcome {
         var request = RunRequest(arguments: arguments)
         request.captures = true
+        request.recordsTimes = recordsTimes
         request.readsInput = false
         request.forwardsSignals = false
         request.wallLimit = wall ?? policy.resources.wall?.value

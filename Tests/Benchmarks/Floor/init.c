@@ -209,9 +209,13 @@ static void set_capabilities(uint64_t kept) {
     if (syscall(SYS_capset, &header, data) < 0) die("capset", "");
 }
 
-static void keep_only(uint64_t kept) {
+static void cut_bounding_set(uint64_t bounding) {
     for (int capability = 0; capability <= 40; capability++)
-        if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0) die("prctl", "PR_CAPBSET_DROP");
+        if (!(bounding >> capability & 1) && prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0)
+            die("prctl", "PR_CAPBSET_DROP");
+}
+
+static void keep_only(uint64_t kept) {
     if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0) die("prctl", "PR_CAP_AMBIENT");
     set_capabilities(kept);
 }
@@ -304,7 +308,8 @@ static _Noreturn void live_as_command(struct plan *plan, int gate, const int *fi
         case AWAIT_ROOT: if (read(gate, &byte, 1) != 1) die("gate", ""); break;
         case LIMITS: set_limits(step); break;
         case CGROUP_NAMESPACE: if (unshare(CLONE_NEWCGROUP) < 0) die("unshare", "cgroup"); break;
-        case SPAWNER_CAPABILITIES: keep_only(step->number); break;
+        case BOUNDING_SET: cut_bounding_set(step->number); break;
+        case KEEP_CAPABILITIES: keep_only(step->number); break;
         case NO_NEW_PRIVILEGES: if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) die("prctl", ""); break;
         case LANDLOCK: restrict_files(step); break;
         case FILTERS: load_filter(filters[0]); load_filter(filters[1]); break;

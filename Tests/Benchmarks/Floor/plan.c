@@ -66,7 +66,7 @@ static bool parse_step(struct plan *plan, const char *name, char **words, size_t
         {"leave-old-root", LEAVE_OLD_ROOT},
         {"keep-capabilities", KEEP_CAPABILITIES}, {"loopback", LOOPBACK},
         {"fork-spawner", FORK_SPAWNER}, {"pin", PIN}, {"enter-cgroups", ENTER_CGROUPS}, {"await-root", AWAIT_ROOT}, {"await-jail", AWAIT_ROOT}, {"cgroup-namespace", CGROUP_NAMESPACE},
-        {"spawner-capabilities", SPAWNER_CAPABILITIES}, {"no-new-privileges", NO_NEW_PRIVILEGES},
+        {"bounding-set", BOUNDING_SET}, {"no-new-privileges", NO_NEW_PRIVILEGES},
         {"landlock", LANDLOCK}, {"filters", FILTERS}, {"limits", LIMITS}, {"identity", IDENTITY},
     };
     size_t kind = 0;
@@ -113,7 +113,7 @@ static bool parse_step(struct plan *plan, const char *name, char **words, size_t
         break;
     case PIN: step->path = words[0]; break;
     case HIDE: case PROTECT: step->path = words[0]; step->optional = count > 1; break;
-    case KEEP_CAPABILITIES: case SPAWNER_CAPABILITIES: step->number = number(words[0]); break;
+    case KEEP_CAPABILITIES: case BOUNDING_SET: step->number = number(words[0]); break;
     case LANDLOCK:
         step->number = parameter(words, count, "abi", NULL);
         step->words = rest(words, 1, count);
