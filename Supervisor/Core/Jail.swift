@@ -167,19 +167,14 @@ public struct Jail: ~Copyable {
         let copy = try step("clone-tree", source.path) { () throws(Errno) in
             try cloneTree(source.path, identity: source.identity)
         }
-        func set(_ map: Int32?) throws(LaunchFailure) {
-            try step("clone-tree", source.path) { () throws(Errno) in
-                try setMountAttributes(of: copy.raw, set: tree.attributes, recursive: true, idMap: map)
-            }
-        }
         switch tree.ids {
-        case .host: try set(nil)
+        case .host: try tree.finish(copy.raw, map: nil)
         case .jail:
             let own = try step("clone-tree", "id map") { () throws(Errno) in
                 try open("/proc/\(process.pid)/ns/user", .readOnly)
             }
-            try set(own.raw)
-        case .owner(let owner): try set(try map(for: owner)?.namespace.raw)
+            try tree.finish(copy.raw, map: own.raw)
+        case .owner(let owner): try tree.finish(copy.raw, map: try map(for: owner)?.namespace.raw)
         }
         return copy
     }
@@ -271,6 +266,13 @@ struct SupervisorSteps {
         var source: Source
         var attributes: MountAttributes
         var ids: TreeIds
+
+        /// Gives a copy of the tree its attributes, and where there is one its map.
+        func finish(_ copy: Int32, map: Int32?) throws(LaunchFailure) {
+            try step("clone-tree", source.path) { () throws(Errno) in
+                try setMountAttributes(of: copy, set: attributes, recursive: true, idMap: map)
+            }
+        }
     }
 
     var namespaces: Namespaces = []
