@@ -6,6 +6,7 @@ internal import Linux
 /// It is there before the first cgroup is made, so that none can outlive the supervisor unseen. The program that cleans
 /// up is executed only where there is something to clean: most supervisors are never killed.
 struct JanitorClient: ~Copyable, Sendable {
+    /// Closed before `process` waits for its execution.
     private let gate: Descriptor
     private let process: ChildProcess
 
@@ -42,8 +43,7 @@ struct JanitorClient: ~Copyable, Sendable {
 
     /// Every jail was cleaned up: it may go.
     deinit {
-        // Where it is gone already, it has nothing to be told.
-        try? gate.writeAll([1])
-        _ = try? process.wait()
+        // Where it cannot be told, it hears the gate close, looks for remains, finds none, and goes.
+        if (try? gate.writeAll([1])) != nil { _ = try? process.wait() }
     }
 }
