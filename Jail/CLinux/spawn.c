@@ -1,5 +1,5 @@
 // The child side of clone3. Between clone3 and execve the child shares the parent's memory, and runs while the parent
-// does, so it uses raw calls only: no allocation, no lock, no errno (thread-local storage is the parent's thread's).
+// does (those of cordon_spawn_command excepted, for whom it waits), so it uses raw calls only: no allocation, no lock, no errno (thread-local storage is the parent's thread's).
 #define _GNU_SOURCE 1
 #include "CLinux.h"
 
@@ -88,8 +88,7 @@ static long set_capabilities(uint64_t permitted, uint64_t inheritable) {
     return raw(SYS_capset, &header, data, 0, 0, 0);
 }
 
-// Until the gate opens, the child is nothing but a task that sleeps in read(2): it costs no program, no memory, and a
-// fortieth of a millisecond. Returns the executable's new number.
+// Until the gate opens, the child is nothing but a task that sleeps in read(2), without a program to load. Returns the executable's new number.
 static long await_gate(struct shared *shared, long executable) {
     const struct cordon_clone_request *request = shared->request;
     char byte;
@@ -171,6 +170,11 @@ int cordon_clone_exec(const struct cordon_clone_request *request, void *memory, 
         .stack = (uint64_t)memory,
         .stack_size = size,
     };
+    if (request->gate >= 0) {
+        // A child that waits for the parent's death has memory of its own: the OOM killer kills whoever shares it.
+        arguments.flags &= ~(uint64_t)(CLONE_VM | CLONE_CHILD_CLEARTID);
+        stage->preparing = 0;
+    }
     if (request->cgroup >= 0) {
         arguments.flags |= CLONE_INTO_CGROUP;
         arguments.cgroup = (uint64_t)request->cgroup;

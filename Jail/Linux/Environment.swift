@@ -10,14 +10,13 @@ public func commandLine() -> [String] {
     }
 }
 
-/// The environment. Entries that are not UTF-8 or have no name are left out.
+/// The environment, of any bytes (`pathText`). Entries without a name are left out.
 public func callerEnvironment() -> [(name: String, value: String)] {
     var result: [(name: String, value: String)] = []
     var entry = unsafe cordon_environment()
     while let current = unsafe entry, let pointer = unsafe current.pointee {
-        if let text = unsafe String(validatingCString: pointer),
-            let separator = text.utf8.firstIndex(of: UInt8(ascii: "=")), separator != text.startIndex
-        {
+        let text = unsafe pathText(Array(UnsafeRawBufferPointer(start: pointer, count: strlen(pointer))))
+        if let separator = text.utf8.firstIndex(of: UInt8(ascii: "=")), separator != text.startIndex {
             result.append((String(text[..<separator]), String(text[text.utf8.index(after: separator)...])))
         }
         unsafe entry = unsafe current + 1

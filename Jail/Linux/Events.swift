@@ -1,4 +1,4 @@
-// Waiting: epoll, signals and timers as descriptors, so that nothing is ever polled.
+// Waiting: epoll, poll, and signals as descriptors, so that nothing is ever asked for again and again.
 internal import CLinux
 internal import Glibc
 
@@ -151,7 +151,7 @@ public func waitReadable(_ descriptor: Int32, milliseconds: Int? = nil) throws(E
 
 /// Lets the processor go for a moment, where the kernel has no event to wait for.
 ///
-/// The corresponding C function is `clock_nanosleep`.
+/// The corresponding C function is `usleep`.
 public func pause(microseconds: UInt32) { usleep(microseconds) }
 
 /// Whether a descriptor takes at least a little at this moment, or has failed.

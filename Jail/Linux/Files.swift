@@ -96,7 +96,7 @@ public func open(
 }
 
 /// Calls with a path of any bytes but NUL as the C string that system calls take.
-private func withPath(_ path: [UInt8], _ call: (UnsafePointer<CChar>) -> Int32) throws(Errno) -> Int32 {
+func withPath(_ path: [UInt8], _ call: (UnsafePointer<CChar>) -> Int32) throws(Errno) -> Int32 {
     if path.contains(0) { throw .invalid }
     let characters = unsafe [CChar](unsafeUninitializedCapacity: path.count + 1) { buffer, count in
         for index in path.indices { unsafe buffer[index] = CChar(bitPattern: path[index]) }
@@ -185,7 +185,7 @@ public func isSameFile(_ first: Int32, _ second: Int32) -> Bool {
     return one.device == other.device && one.inode == other.inode
 }
 
-/// The status of a path, not following a symbolic link at its end.
+/// The status of a path; of a symbolic link at its end itself, unless `follow`.
 ///
 /// The corresponding C function is `fstatat` with `AT_SYMLINK_NOFOLLOW`.
 public func status(at path: String, in directory: Int32 = currentDirectory, follow: Bool = false) throws(Errno)
@@ -203,7 +203,7 @@ public func status(at path: String, in directory: Int32 = currentDirectory, foll
 ///
 /// The corresponding C function is `mkdirat`.
 public func makeDirectory(_ path: String, mode: UInt32 = 0o755, in directory: Int32 = currentDirectory) throws(Errno) {
-    try check(unsafe mkdirat(directory, path, mode))
+    try makeDirectory(bytes: pathBytes(path), mode: mode, in: directory)
 }
 
 /// Makes a directory at a path of any bytes.
@@ -217,14 +217,14 @@ public func makeDirectory(bytes path: [UInt8], mode: UInt32, in directory: Int32
 ///
 /// The corresponding C function is `rmdir`.
 public func removeDirectory(_ path: String, in directory: Int32 = currentDirectory) throws(Errno) {
-    try check(unsafe unlinkat(directory, path, AT_REMOVEDIR))
+    try check(try unsafe withPath(pathBytes(path)) { unsafe unlinkat(directory, $0, AT_REMOVEDIR) })
 }
 
 /// Removes a file.
 ///
 /// The corresponding C function is `unlinkat`.
 public func unlink(_ path: String, in directory: Int32 = currentDirectory) throws(Errno) {
-    try check(unsafe unlinkat(directory, path, 0))
+    try check(try unsafe withPath(pathBytes(path)) { unsafe unlinkat(directory, $0, 0) })
 }
 
 /// Renames a file over another, atomically.
@@ -232,13 +232,6 @@ public func unlink(_ path: String, in directory: Int32 = currentDirectory) throw
 /// The corresponding C function is `renameat`.
 public func rename(_ path: String, to target: String, in directory: Int32) throws(Errno) {
     try check(unsafe renameat(directory, path, directory, target))
-}
-
-/// Makes a symbolic link.
-///
-/// The corresponding C function is `symlinkat`.
-public func makeSymlink(_ path: String, to target: String, in directory: Int32 = currentDirectory) throws(Errno) {
-    try check(unsafe symlinkat(target, directory, path))
 }
 
 /// Makes a symbolic link of any bytes to any bytes.
@@ -255,15 +248,19 @@ public func makeSymlink(bytes path: [UInt8], to target: [UInt8], in directory: I
 /// The corresponding C function is `readlinkat`.
 public func readLink(_ path: String, in directory: Int32 = currentDirectory) throws(Errno) -> String {
     var buffer = [CChar](repeating: 0, count: 4096)
-    let count = try check(unsafe readlinkat(directory, path, &buffer, buffer.count))
-    return pathText(buffer[..<count].map { UInt8(bitPattern: $0) })
+    let count = try check(
+        try unsafe withPath(pathBytes(path)) { unsafe Int32(readlinkat(directory, $0, &buffer, buffer.count)) })
+    return pathText(buffer[..<Int(count)].map { UInt8(bitPattern: $0) })
 }
 
 /// Changes owner and group of an open file, or of a path beneath a directory without following a link.
 ///
 /// The corresponding C function is `fchownat`.
 public func changeOwner(_ path: String, in directory: Int32, user: UInt32, group: UInt32) throws(Errno) {
-    try check(unsafe fchownat(directory, path, user, group, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+    try check(
+        try unsafe withPath(pathBytes(path)) {
+            unsafe fchownat(directory, $0, user, group, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)
+        })
 }
 
 /// Changes permission bits of an open file.
@@ -321,7 +318,7 @@ public struct DirectoryEntry: Sendable {
     public let name: [UInt8]
     /// What kind of file, where the file system says (`DT_UNKNOWN` otherwise).
     public let type: UInt8
-    /// Whether it is a directory, a socket or a symbolic link.
+    /// Whether it is a directory.
     public var isDirectory: Bool { type == UInt8(DT_DIR) }
     /// Whether it is a unix socket.
     public var isSocket: Bool { type == UInt8(DT_SOCK) }
@@ -329,8 +326,8 @@ public struct DirectoryEntry: Sendable {
     public var isSymlink: Bool { type == UInt8(DT_LNK) }
     /// Whether the file system did not say.
     public var isUnknown: Bool { type == UInt8(DT_UNKNOWN) }
-    /// The name as text, damaged where it is not UTF-8.
-    public var text: String { String(decoding: name, as: UTF8.self) }
+    /// The name as text, without loss.
+    public var text: String { pathText(name) }
 }
 
 /// The names in an open directory, without `.` and `..`.
@@ -392,12 +389,16 @@ private func readEntries(_ directory: Int32, _ buffer: UnsafeMutableRawBufferPoi
 /// Whether the caller may write a file, or make entries in a directory.
 ///
 /// The corresponding C function is `faccessat` with `AT_EACCESS`.
-public func mayWrite(_ path: String) -> Bool { unsafe faccessat(currentDirectory, path, W_OK, AT_EACCESS) == 0 }
+public func mayWrite(_ path: String) -> Bool { may(W_OK, path) }
 
 /// Whether the caller may execute a file, or pass through a directory.
 ///
 /// The corresponding C function is `faccessat` with `AT_EACCESS`.
-public func mayExecute(_ path: String) -> Bool { unsafe faccessat(currentDirectory, path, X_OK, AT_EACCESS) == 0 }
+public func mayExecute(_ path: String) -> Bool { may(X_OK, path) }
+
+private func may(_ mode: Int32, _ path: String) -> Bool {
+    (try? unsafe withPath(pathBytes(path)) { unsafe faccessat(currentDirectory, $0, mode, AT_EACCESS) }) == 0
+}
 
 /// Moves an open file's position back to its start.
 ///

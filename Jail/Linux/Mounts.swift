@@ -39,7 +39,8 @@ public func cloneTree(
     var flags = UInt32(OPEN_TREE_CLONE) | UInt32(bitPattern: O_CLOEXEC)
     if recursive { flags |= UInt32(AT_RECURSIVE) }
     if path.isEmpty { flags |= UInt32(AT_EMPTY_PATH) }
-    let tree = Descriptor(owning: try check(unsafe open_tree(directory, path, flags)))
+    let tree = Descriptor(
+        owning: try check(try unsafe withPath(pathBytes(path)) { unsafe open_tree(directory, $0, flags) }))
     let scope = UInt32(AT_EMPTY_PATH) | (recursive ? UInt32(AT_RECURSIVE) : 0)
     try checkRaw(unsafe cordon_mount_setattr(tree.raw, "", scope, attributes.rawValue, 0, UInt64(MS_PRIVATE), -1))
     return tree

@@ -43,3 +43,21 @@ public func pathBytes(_ text: String) -> [UInt8] {
     }
     return bytes
 }
+
+/// Whether a path is a directory or lies in it, by bytes: to Swift a slash with a combining mark after it is no slash.
+public func isInside(_ path: String, _ directory: String) -> Bool {
+    let path = path.utf8, directory = directory.utf8, slash = UInt8(ascii: "/")
+    guard path.starts(with: directory) else { return false }
+    let rest = path.dropFirst(directory.count)
+    return rest.isEmpty || rest.first == slash || directory.last == slash
+}
+
+/// The names of a path, as the kernel divides it.
+public func pathComponents(_ path: String) -> [String] {
+    path.utf8.split(separator: UInt8(ascii: "/")).map { String(Substring($0)) }
+}
+
+/// What lies above a path: without its last slash and name; nil where it has none.
+public func parentPath(_ path: String) -> String? {
+    path.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(path[..<$0]) }
+}

@@ -407,7 +407,7 @@ private func mapStack(_ size: Int) -> UnsafeMutableRawPointer? {
     return unsafe address == UnsafeMutableRawPointer(bitPattern: -1) ? nil : address
 }
 
-/// How many processors this process may run on.
+/// How many processors are online.
 ///
 /// The corresponding C function is `sysconf` with `_SC_NPROCESSORS_ONLN`.
 public func processorCount() -> Int { sysconf(Int32(_SC_NPROCESSORS_ONLN)) }

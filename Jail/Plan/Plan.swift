@@ -50,7 +50,7 @@ public struct Step: Sendable, Hashable {
 public struct IDRange: Sendable, Hashable {
     /// The first id in the user namespace.
     public var inside: UInt32
-    /// The first id outside; for a jail's own range it is counted from the start of that range.
+    /// The first id outside.
     public var outside: UInt32
     /// How many.
     public var count: UInt32
@@ -192,7 +192,7 @@ public enum Action: Sendable, Hashable {
     // Command
     /// A command can signal only what it started: where it has the spawner's own user, it could kill the spawner.
     case signalScope
-    /// The user and group of commands, or none where it is the spawner's own.
+    /// The user and group of commands, and the capabilities that they keep.
     case identity(user: UInt32, group: UInt32, capabilities: UInt64)
     /// Limits that hold for each process: of the spawner, which commands inherit, or of the command alone.
     case limits([ResourceLimit])
@@ -283,6 +283,6 @@ public enum Capability: UInt64, Sendable, CaseIterable {
     /// What a package manager needs of root's rights, inside its user namespace.
     public static let packageManager = set(.changeOwner, .overrideAccess, .fileOwner, .fileSetId, .setGid, .setUid)
 
-    /// All that the kernel knows (CAP_CHECKPOINT_RESTORE is 40, the last of Linux 6.18).
-    public static let all: UInt64 = (1 << 41) - 1
+    /// All that Linux 6.1 to 6.18 know.
+    public static let all: UInt64 = (1 << UInt64(lastOfFloor + 1)) - 1
 }

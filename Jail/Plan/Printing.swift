@@ -97,7 +97,7 @@ extension TreeIds {
     var summary: String {
         switch self {
         case .host: ""
-        case .owner(let owner): " owner \(owner.user):\(owner.group)=\(IDs.command)"
+        case .owner(let owner): " owner \(owner.user):\(owner.group)=command"
         case .jail: " ids of the jail"
         }
     }

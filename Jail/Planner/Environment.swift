@@ -8,8 +8,8 @@ struct EnvironmentPlan {
     var maskedValues: [String] = []
 
     private static let standardPath = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
-    /// bash reads these as programs before the command starts.
-    private static let neverInherited = ["BASH_ENV", "ENV"]
+    /// bash reads the first two as programs before the command starts; the third is Cordon's own.
+    private static let neverInherited = ["BASH_ENV", "ENV", "CORDON_DELEGATED_SCOPE"]
     /// Shorter values would blot out ordinary text.
     private static let shortestMasked = 8
 

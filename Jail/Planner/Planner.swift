@@ -15,9 +15,11 @@ public func makePlan(
 }
 
 /// The private cache directories that a plan will mount; they must exist before it is made.
-public func cacheDirectories(policy: Policy, request: PlanRequest, machine: Machine) -> [String] {
-    CachePlan(
-        policy.fileSystem.caches.map(\.value), workspace: request.workspace, user: machine.user,
+public func cacheDirectories(
+    policy: Policy, request: PlanRequest, machine: Machine
+) throws(PlanFailure) -> [String] {
+    try CachePlan(
+        policy.fileSystem.caches, workspace: request.workspace, user: machine.user,
         callerEnvironment: request.callerEnvironment
     ).mounts.map(\.source)
 }
@@ -72,8 +74,8 @@ private struct Planner {
         let toolchains = ToolchainPlan(
             policy.fileSystem.toolchains.value, callerEnvironment: request.callerEnvironment,
             workspace: request.workspace)
-        let caches = CachePlan(
-            policy.fileSystem.caches.map(\.value), workspace: request.workspace, user: machine.user,
+        let caches = try CachePlan(
+            policy.fileSystem.caches, workspace: request.workspace, user: machine.user,
             callerEnvironment: request.callerEnvironment)
         let environment = EnvironmentPlan(
             rules: policy.environment, request: request, toolchainPath: toolchains.path,
@@ -167,7 +169,8 @@ private struct Planner {
                     message: "root = true maps root's files to the jail's root, which only the host's root may do",
                     remedy: "run Cordon as root, or leave it out; commands run as 1000:1000"))
         }
-        var found: [String: Bool] = [:]
+        // By bytes: to Swift two spellings of é are one text, to the kernel two files.
+        var found: [[UInt8]: (path: String, writable: Bool)] = [:]
         for (rules, writable) in [(policy.fileSystem.read, false), (policy.fileSystem.write, true)] {
             for rule in rules {
                 guard let path = literalPath(rule.value) else {
@@ -187,23 +190,25 @@ private struct Planner {
                             remedy: "name a directory of your own"))
                     continue
                 }
-                found[path] = (found[path] ?? false) || writable
+                found[Array(path.utf8)] = (path, (found[Array(path.utf8)]?.writable ?? false) || writable)
             }
         }
         guard problems.isEmpty else { throw .invalid(problems) }
-        for (path, writable) in found where !Self.isSurrounding(path) {
+        for (path, writable) in found.values where !Self.isSurrounding(path) {
             // A path that is not there grants nothing, so leaving it out weakens nothing.
             guard (try? status(at: path)) != nil else { continue }
             grants.append(Grant(path: path, source: try resolve(path), writable: writable))
         }
-        grants.sort { ($0.path.split(separator: "/").count, $0.path) < ($1.path.split(separator: "/").count, $1.path) }
+        grants.sort {
+            (pathComponents($0.path).count, $0.path) < (pathComponents($1.path).count, $1.path)
+        }
     }
 
     /// A tree of the host as it is at this moment. In the workspace, where a jail may have planted them, no
     /// symbolic link is followed; elsewhere the host's own are, once.
     private func resolve(_ path: String) throws(PlanFailure) -> HostTree {
         do throws(Errno) {
-            let real = ToolchainPlan.isInside(path, request.workspace) ? path : try resolvedPath(path)
+            let real = isInside(path, request.workspace) ? path : try resolvedPath(path)
             let place = try open(
                 bytes: pathBytes(real), .path, beneath: currentDirectory, resolve: [.noSymlinks, .noMagicLinks])
             return HostTree(path: real, status: try status(of: place.raw))
@@ -346,12 +351,12 @@ private struct Planner {
     }
 
     private func overlaps(_ one: String, _ other: String) -> Bool {
-        ToolchainPlan.isInside(one, other) || ToolchainPlan.isInside(other, one)
+        isInside(one, other) || isInside(other, one)
     }
 
     private func isExecutable(_ path: String) -> Bool {
         (policy.fileSystem.exec ?? []).contains { rule in
-            literalPath(rule.value).map { ToolchainPlan.isInside($0, path) } ?? false
+            literalPath(rule.value).map { isInside($0, path) } ?? false
         }
     }
 
@@ -438,7 +443,7 @@ private struct Planner {
     /// The top of what leads to Cordon's own programs becomes a read-only mount, which cannot be moved aside either. Links
     /// on the way, such as `.build/release`, lie beneath it too.
     private mutating func protectPrograms(_ programs: String) throws(PlanFailure) {
-        for grant in grants where grant.writable && ToolchainPlan.isInside(programs, grant.path) {
+        for grant in grants where grant.writable && isInside(programs, grant.path) {
             let below = programs.utf8.dropFirst(grant.path.utf8.count + 1).prefix { $0 != UInt8(ascii: "/") }
             guard !below.isEmpty else {
                 throw .invalid([
@@ -456,14 +461,12 @@ private struct Planner {
 
     /// The directories between the writable tree that a path is in and the path, where they exist.
     private func ancestors(of path: String) -> [String] {
-        guard let root = grants.last(where: { $0.writable && ToolchainPlan.isInside(path, $0.path) })?.path,
+        guard let root = grants.last(where: { $0.writable && isInside(path, $0.path) })?.path,
             (try? status(at: path)) != nil
         else { return [] }
         var result: [String] = []
         var parent = path
-        while let slash = parent.lastIndex(of: "/"), case let above = String(parent[..<slash]),
-            above.utf8.count > root.utf8.count
-        {
+        while let above = parentPath(parent), above.utf8.count > root.utf8.count {
             result.append(above)
             parent = above
         }
@@ -491,8 +494,9 @@ private struct Planner {
     private mutating func giveWhatStepsGive() {
         assurance.give(
             .userNamespace, .mountNamespace, .pidNamespace, .ipcNamespace, .utsNamespace, .cgroupNamespace,
-            .timeNamespace, .root, .proc, .capabilities, .noNewPrivileges, .seccomp, .keyring, .disk, .output, .treeKill
+            .timeNamespace, .root, .proc, .noNewPrivileges, .seccomp, .keyring, .disk, .output, .treeKill
         )
+        if !isRoot { assurance.give(.capabilities) }
         // Without scopes the pid and network namespaces keep signals and abstract sockets inside; with the
         // host's network and no scopes, unix sockets are refused altogether.
         assurance.give(.landlockScope)

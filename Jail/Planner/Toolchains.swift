@@ -29,16 +29,16 @@ struct ToolchainPlan {
 
     private mutating func findAll(_ environment: [(name: String, value: String)], workspace: String) {
         let value = environment.first { $0.name == "PATH" }?.value ?? ""
-        let home = environment.first { $0.name == "HOME" }?.value ?? ""
+        let home = environment.first { $0.name == "HOME" }.flatMap { try? resolvedPath($0.value) } ?? "/"
         var seen: Set<String> = []
         for entry in value.split(separator: ":").map(String.init) where seen.insert(entry).inserted {
-            guard entry.hasPrefix("/"), !Self.isSystem(entry), !Self.isInside(entry, workspace),
+            guard entry.hasPrefix("/"), !Self.isSystem(entry), !isInside(entry, workspace),
                 let resolved = try? resolvedPath(entry), !Self.isSystem(resolved),
                 (try? status(at: resolved))?.isDirectory == true
             else { continue }
             let root = Self.root(of: resolved)
-            // A PATH that names the home itself, or a parent of the workspace, is no tool chain.
-            guard root != home, root != "/", !Self.isInside(workspace, root) else { continue }
+            // A PATH that names what the home or the workspace is in is no tool chain.
+            guard root != "/", !isInside(home, root), !isInside(workspace, root) else { continue }
             if !roots.contains(root) { roots.append(root) }
             path.append(resolved)
             if resolved.hasSuffix("/.cargo/bin") {
@@ -55,8 +55,8 @@ struct ToolchainPlan {
     }
 
     private static func root(of path: String) -> String {
-        let components = path.split(separator: "/")
-        for (index, component) in components.enumerated() where wholeRoots.contains(String(component)) {
+        let components = pathComponents(path)
+        for (index, component) in components.enumerated() where wholeRoots.contains(component) {
             return "/" + components[...index].joined(separator: "/")
         }
         if components.first == "opt", components.count > 1 { return "/opt/" + components[1] }
@@ -68,10 +68,6 @@ struct ToolchainPlan {
             isInside(path, $0)
         }
     }
-
-    static func isInside(_ path: String, _ directory: String) -> Bool {
-        path == directory || path.hasPrefix(directory == "/" ? "/" : directory + "/")
-    }
 }
 
 /// Private caches of package managers: directories of the host, one set for each project.
@@ -80,14 +76,24 @@ struct CachePlan {
     var mounts: [(source: String, path: String)] = []
     var variables: [(name: String, value: String)] = []
 
-    init(_ kinds: [CacheKind], workspace: String, user: UInt32, callerEnvironment: [(name: String, value: String)]) {
-        if kinds.isEmpty { return }
+    init(
+        _ kinds: [Located<CacheKind>], workspace: String, user: UInt32,
+        callerEnvironment: [(name: String, value: String)]
+    ) throws(PlanFailure) {
+        guard let first = kinds.first else { return }
         func caller(_ name: String) -> String? { callerEnvironment.first { $0.name == name }?.value }
-        let base =
-            user == 0
-            ? "/var/cache/cordon" : (caller("XDG_CACHE_HOME") ?? (caller("HOME") ?? "/tmp") + "/.cache") + "/cordon"
-        let project = base + "/projects/" + Self.name(of: workspace)
-        for kind in kinds {
+        // In /tmp another user could have made the directory before.
+        guard let base = user == 0 ? "/var/cache" : caller("XDG_CACHE_HOME") ?? caller("HOME").map({ $0 + "/.cache" })
+        else {
+            throw .invalid([
+                Diagnostic(
+                    location: first.location,
+                    message: "private caches need a place, and neither HOME nor XDG_CACHE_HOME is set",
+                    remedy: "set one of them, or leave `caches` out")
+            ])
+        }
+        let project = base + "/cordon/projects/" + Self.name(of: workspace)
+        for kind in kinds.map(\.value) {
             let path = Surroundings.home + "/.cache/" + kind.rawValue
             mounts.append((project + "/" + kind.rawValue, path))
             switch kind {

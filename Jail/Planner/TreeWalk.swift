@@ -99,7 +99,8 @@ extension MaskList {
     fileprivate mutating func pin(_ root: String, _ names: [[UInt8]], _ pattern: PreparedPattern) {
         for count in stride(from: 1, to: min(pattern.namedDepth, names.count), by: 1) {
             let directory = TreeWalk.path(root, names.dropLast(count))
-            if !pinned.contains(directory) { pinned.append(directory) }
+            // Twins are taken out later, by their bytes.
+            pinned.append(directory)
         }
     }
 }

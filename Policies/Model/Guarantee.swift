@@ -57,7 +57,7 @@ public enum Guarantee: String, CaseIterable, Sendable, Hashable {
         case .workspaceIds: "files made in the workspace belong to its owner"
         case .groups: "no supplementary group"
         case .capabilities:
-            "all five capability sets are empty; with root = true they hold the six of a package manager"
+            "all five capability sets are empty"
         case .noNewPrivileges: "no executable can give privileges"
         case .seccomp: "only listed system calls, native architecture only"
         case .landlock: "a second wall around files, independent of mounts"
@@ -110,18 +110,20 @@ public enum Guarantee: String, CaseIterable, Sendable, Hashable {
         case .protect: "read-only mounts over what matches at the start"
         case .denyCreate: "brokered opens and transactional workspaces; none in a direct workspace"
         case .exec: "Landlock EXECUTE, noexec mounts, memfd_create refused"
-        case .sockets: "a network namespace for abstract ones, masks for those in the workspace"
+        case .sockets:
+            "a network namespace for abstract ones, masks for those in workspaces, granted paths, caches and named tool chains"
         case .memory: "cgroup memory controller, v1 or v2"
         case .swap: "memory.memsw.limit_in_bytes or memory.swap.max"
         case .pids: "cgroup pids controller; rootless without cgroups: RLIMIT_NPROC, named so"
         case .cpuTime: "cpuacct.usage or cpu.stat of the tree's cgroup"
         case .cpuRate: "cpu.cfs_quota_us or cpu.max"
-        case .io: "blkio.throttle.io_service_bytes or io.stat"
+        case .io: "blkio.throttle.io_service_bytes_recursive or io.stat"
         case .disk: "tmpfs size and nr_inodes"
         case .wall: "a timer in the supervisor"
         case .output: "pipes read by the supervisor"
         case .treeKill: "the death of the pid namespace's init, and cgroup.kill where there is one"
-        case .janitor: "end-of-file on a socket, seen by jail-init and by a janitor process"
+        case .janitor:
+            "end-of-file: seen by jail-init on its socket, and on a pipe by a sleeping process, which becomes the janitor"
         }
     }
 }

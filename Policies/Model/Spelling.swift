@@ -22,7 +22,7 @@ func quoted(_ word: String) -> String {
 }
 
 /// The candidate that a misspelt word most likely means, or nil when none is near.
-func nearest(to word: String, in candidates: [String]) -> String? {
+public func nearest(to word: String, in candidates: [String]) -> String? {
     guard word.utf8.count <= 64 else { return nil }
     let allowed = max(1, word.unicodeScalars.count / 2)
     var best: (candidate: String, distance: Int)?

@@ -175,7 +175,6 @@ struct CgroupMaker {
     /// Controllers are enabled from the base downwards; each level needs it only once.
     private func enableControllers(base: String, jail: String) throws(LaunchFailure) {
         let wanted = Set(tree.unifiedControllers.map(\.unifiedName))
-        if tree.mustLeave { try leave(base) }
         for directory in [base, base + "/" + Self.parent, jail] {
             let file = directory + "/cgroup.subtree_control"
             let enabled = try step("cgroups", file) { () throws(Errno) in try readText(file) }
@@ -186,15 +185,18 @@ struct CgroupMaker {
     }
 
     /// A group with controllers enabled for its children may hold no process (cgroups(7), no internal
-    /// processes): this one moves to a leaf.
-    private func leave(_ base: String) throws(LaunchFailure) {
+    /// processes): where it is in the base, this one moves to a leaf, before it has any child.
+    static func leaveBase(_ tree: CgroupTree) throws(LaunchFailure) {
+        guard tree.mustLeave, tree.layout == .version2, let base = tree.unified else { return }
         let leaf = base + "/cordon-supervisor"
         try step("cgroups", leaf) { () throws(Errno) in
             do throws(Errno) { try makeDirectory(leaf) } catch {
                 guard error == .exists else { throw error }
             }
         }
-        try set("\(processID)", leaf + "/cgroup.procs")
+        try step("cgroups", leaf + "/cgroup.procs") { () throws(Errno) in
+            try writeText("\(processID)", to: leaf + "/cgroup.procs")
+        }
     }
 
     /// The whole disks of the machine, "8:0" each; limits on partitions are refused by the kernel.

@@ -316,7 +316,7 @@ private struct CommandRun: ~Copyable {
     private mutating func stop() {
         isOver = true
         outcome.durationMilliseconds = ((startedAt.map { monotonicNanoseconds() - $0 } ?? 0) + 500_000) / 1_000_000
-        input.close()
+        input.end(poller)
         jail.end()
     }
 
@@ -374,7 +374,12 @@ private struct CommandRun: ~Copyable {
             if clock.cpuIsOver(used) { return stop(for: .cpuTimeout) }
             cpuCheckAt = clock.nextCpuCheck(now: now, used: used)
         }
-        if request.killsOnOutput, output.total + errors.total > request.outputLimit { return stop(for: .outputLimit) }
+        if exceedsOutput { return stop(for: .outputLimit) }
+    }
+
+    /// The limit is for each stream.
+    private var exceedsOutput: Bool {
+        request.killsOnOutput && max(output.total, errors.total) > request.outputLimit
     }
 
     /// Milliseconds that are left for output to be read, where there is a bound.
@@ -401,6 +406,8 @@ private struct CommandRun: ~Copyable {
         if outcome.usage.oomKills ?? 0 > 0, outcome.reason == .signaled || (outcome.exitCode ?? 0) != 0 {
             outcome.reason = .oom
         }
+        // What the pipes still held when the command ended counts too.
+        if outcome.reason == .exited, exceedsOutput { outcome.reason = .outputLimit }
         outcome.output.bytes = output.capture.bytes
         outcome.output.isTruncated = output.capture.isTruncated
         outcome.errors.bytes = errors.capture.bytes

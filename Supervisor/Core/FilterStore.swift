@@ -24,7 +24,7 @@ public struct FilterStore: Sendable {
     public func outside(of writableTrees: [String]) -> FilterStore {
         guard let directory, let real = existing(directory) else { return self }
         let meets = writableTrees.contains { tree in
-            real == tree || real.hasPrefix(tree + "/") || tree.hasPrefix(real + "/")
+            isInside(real, tree) || isInside(tree, real)
         }
         return meets ? FilterStore(directory: nil) : self
     }
@@ -32,10 +32,8 @@ public struct FilterStore: Sendable {
     /// The real path of a directory that may not exist yet.
     private func existing(_ path: String) -> String? {
         if let real = try? resolvedPath(path) { return real }
-        guard let slash = path.lastIndex(of: "/"), slash != path.startIndex,
-            let above = existing(String(path[..<slash]))
-        else { return path }
-        return above + path[slash...]
+        guard let parent = parentPath(path), !parent.isEmpty, let above = existing(parent) else { return path }
+        return above + path[parent.endIndex...]
     }
 
     /// The two programs for a request, in load order. `name` is its fingerprint, which takes a while to compute.
@@ -55,13 +53,7 @@ public struct FilterStore: Sendable {
     /// The directory, opened, if it is this user's own and nobody else may write it.
     private func trusted(create: Bool) -> Descriptor? {
         guard let directory else { return nil }
-        if create {
-            var path = ""
-            for component in directory.split(separator: "/") {
-                path += "/" + component
-                try? makeDirectory(path, mode: 0o700)
-            }
-        }
+        if create { try? makeDirectories(directory) }
         guard let opened = try? open(directory, [.readOnly, .directory, .noFollow]),
             let status = try? status(of: opened.raw), status.user == effectiveUser, status.mode & 0o022 == 0
         else { return nil }

@@ -74,7 +74,8 @@ struct InputStream: ~Copyable {
         }
     }
 
-    private mutating func end(_ poller: borrowing Poller) {
+    /// Stops watching, and the command sees end-of-file.
+    mutating func end(_ poller: borrowing Poller) {
         if sourceIsWatchable { try? poller.remove(source) }
         close()
     }

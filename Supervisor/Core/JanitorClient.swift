@@ -11,7 +11,7 @@ struct JanitorClient: ~Copyable, Sendable {
     private let process: ChildProcess
 
     /// Starts it.
-    init(executable: String) throws(LaunchFailure) {
+    init(executable: String, null: borrowing Descriptor) throws(LaunchFailure) {
         let file = try step("janitor", executable) { () throws(Errno) in
             let file = try open(executable, .readOnly)
             // It cannot be tried without doing its work, so at least it must be a program.
@@ -24,7 +24,6 @@ struct JanitorClient: ~Copyable, Sendable {
         var pipe = try step("janitor") { () throws(Errno) in try makePipe() }
         let reading = try step("janitor") { () throws(Errno) in try pipe.takeReading() }
         let writing = try step("janitor") { () throws(Errno) in try pipe.takeWriting() }
-        let null = try step("janitor", "/dev/null") { () throws(Errno) in try open("/dev/null", .readWrite) }
         process = try Self.start(file, reading, null, executable)
         gate = writing
     }

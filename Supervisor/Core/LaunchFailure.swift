@@ -67,11 +67,14 @@ extension LaunchFailure {
         case "drop-groups": .groups
         case "map-ids", "become": .ids
         case "clone-tree": .workspaceIds
-        case "make-root", "pivot-root", "seal-root", "attach-tree", "bind", "directory", "file", "symlink", "rebind":
+        case "make-root", "pivot-root", "seal-root", "attach-tree", "bind", "directory", "file", "symlink", "rebind",
+            "overlay":
             .root
         case "file-system": object == "/proc" ? .proc : .root
         case "hide": object.hasPrefix("/proc/") ? .proc : .deny
         case "protect": object.hasPrefix("/proc/") ? .proc : .protect
+        case "pin": .protect
+        case "signal-scope": .landlockScope
         case "cgroup-namespace": .cgroupNamespace
         case "keep-capabilities", "bounding-set", "capabilities": .capabilities
         case "no-new-privileges": .noNewPrivileges

@@ -50,7 +50,7 @@ struct Masker {
 
     init(_ values: [String]) {
         // Longer ones first: one secret may be the start of another.
-        secrets = values.map { Array($0.utf8) }.filter { !$0.isEmpty }.sorted { $0.count > $1.count }
+        secrets = values.map(pathBytes).filter { !$0.isEmpty }.sorted { $0.count > $1.count }
         starts = Set(secrets.compactMap(\.first))
     }
 

@@ -21,8 +21,9 @@ public final class Supervisor: Sendable {
         self.machine = machine
         let directory = if let programs { programs } else { try Self.ownDirectory() }
         null = try step("open", "/dev/null") { () throws(Errno) in try open("/dev/null", .readWrite) }
+        try CgroupMaker.leaveBase(machine.cgroups)
         let program = directory + "/cordon-janitor"
-        janitor = try Self.startJanitor(program, needed: machine.cgroups.layout != .none)
+        janitor = try Self.startJanitor(program, null: null, needed: machine.cgroups.layout != .none)
         sweeper = Self.hasRemains(machine.cgroups) ? Self.sweep(program, null: null.raw) : nil
         initExecutable = try Self.openSealed(directory + "/jail-init", privileged: machine.isPrivileged)
     }
@@ -45,15 +46,17 @@ public final class Supervisor: Sendable {
             ambientCapabilities: 0)
     }
 
-    private static func startJanitor(_ path: String, needed: Bool) throws(LaunchFailure) -> JanitorClient? {
-        needed ? try JanitorClient(executable: path) : nil
+    private static func startJanitor(
+        _ path: String, null: borrowing Descriptor, needed: Bool
+    ) throws(LaunchFailure) -> JanitorClient? {
+        needed ? try JanitorClient(executable: path, null: null) : nil
     }
 
     /// Where this program lies, and with it those that it starts.
     public static func ownDirectory() throws(LaunchFailure) -> String {
         try step("open", "/proc/self/exe") { () throws(Errno) in
             let own = try readLink("/proc/self/exe")
-            return String(own[..<(own.lastIndex(of: "/") ?? own.endIndex)])
+            return parentPath(own) ?? own
         }
     }
 

@@ -46,7 +46,7 @@ struct MountTable: Sendable {
 
     /// The type of the file system that a path lies on.
     func type(of path: String) -> String? {
-        entries.filter { $0.point == "/" || path == $0.point || path.hasPrefix($0.point + "/") }
+        entries.filter { isInside(path, $0.point) }
             .max { $0.point.utf8.count < $1.point.utf8.count }?.type
     }
 

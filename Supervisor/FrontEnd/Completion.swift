@@ -1,6 +1,7 @@
 // `cordon completion`: scripts for shells, made from one table so that they agree. A test holds the table
 // against the help texts.
 internal import Linux
+internal import PolicyModel
 internal import PolicyPresets
 
 /// Prints a script and exits.
@@ -11,7 +12,7 @@ func completionCommand(_ arguments: [String]) -> Never {
     case ("fish"?, 1): leave(printing: fishCompletion, code: 0)
     case ("--help"?, 1), ("-h"?, 1): leave(printing: help, code: 0)
     default:
-        let guess = arguments.first.flatMap { nearest($0, shells) }
+        let guess = arguments.first.flatMap { nearest(to: $0, in: shells) }
         let remedy =
             guess.map { "did you mean cordon completion \($0)?" } ?? "write cordon completion bash, zsh or fish"
         leave(

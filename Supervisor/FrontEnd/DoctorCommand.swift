@@ -57,7 +57,7 @@ struct DoctorOptions {
         """
 
     init(_ arguments: [String]) throws(UsageError) {
-        var reader = OptionReader(arguments)
+        var reader = OptionReader(arguments, help: "cordon doctor --help")
         while let option = try reader.next(known: Self.known) {
             try reader.requireFlag(option)
             switch option.name {

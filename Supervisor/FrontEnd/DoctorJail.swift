@@ -30,6 +30,11 @@ private func tryJail(on machine: Machine, workspace: String, _ environment: [(na
         let policy = try Policy.load("preset:agent") { (_) throws(FileReadFailure) in throw .missing }
         let request = PlanRequest(workspace: workspace, directory: workspace, callerEnvironment: environment)
         do throws(PlanFailure) { prepared = try makePlan(policy: policy, request: request, machine: machine) } catch {
+            // As `cordon run` does: what is examined is then what a run would find.
+            if UserManager.couldGive(error) {
+                try? removeDirectory(workspace)
+                UserManager(machine: machine, environment: environment)?.startAnewInScope()
+            }
             return refused(error)
         }
     } catch {

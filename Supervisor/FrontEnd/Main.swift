@@ -1,5 +1,6 @@
 // cordon: the front end. It reads the command line and prints; all that is privileged is in the core.
 internal import Linux
+internal import PolicyModel
 internal import SupervisorCore
 
 @main
@@ -23,7 +24,7 @@ struct Cordon {
             fail(
                 UsageError(
                     "unknown command \"\(other)\"",
-                    remedy: nearest(other, known).map { "did you mean \"\($0)\"?" } ?? "see cordon --help"))
+                    remedy: nearest(to: other, in: known).map { "did you mean \"\($0)\"?" } ?? "see cordon --help"))
         }
     }
 

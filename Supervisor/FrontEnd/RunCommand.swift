@@ -52,7 +52,7 @@ struct RunRefusal: Error {
 
 private func execute(_ options: RunOptions) throws(RunRefusal) -> Outcome {
     let machine = try refusing("machine") { () throws(Errno) in try Machine.inspect() }
-    // First of all, since its janitor can then be loaded while the policy is read.
+    // First of all: its janitor must be there before the first cgroup is.
     let supervisor =
         options.printPlan ? nil : try launching { () throws(LaunchFailure) in try Supervisor(machine: machine) }
     let environment = callerEnvironment()
@@ -120,15 +120,24 @@ private func plan(
         workspace: place.path, directory: place.directory, callerEnvironment: environment,
         setEnvironment: options.limits.environment.map { (name: $0.0, value: $0.1) }, image: image,
         programs: try launching(Supervisor.ownDirectory))
+    let caches = try planning { () throws(PlanFailure) in
+        try cacheDirectories(policy: policy, request: request, machine: machine)
+    }
     try launching { () throws(LaunchFailure) in
-        for directory in cacheDirectories(policy: policy, request: request, machine: machine) {
-            try makePrivateDirectory(directory)
+        for directory in caches { try makePrivateDirectory(directory) }
+    }
+    return try planning { () throws(PlanFailure) in
+        do throws(PlanFailure) { return try makePlan(policy: policy, request: request, machine: machine) } catch {
+            if UserManager.couldGive(error) {
+                UserManager(machine: machine, environment: environment)?.startAnewInScope()
+            }
+            throw error
         }
     }
-    do throws(PlanFailure) { return try makePlan(policy: policy, request: request, machine: machine) } catch {
-        if UserManager.couldGive(error) {
-            UserManager(machine: machine, environment: environment)?.startAnewInScope()
-        }
+}
+
+private func planning<Result>(_ body: () throws(PlanFailure) -> Result) throws(RunRefusal) -> Result {
+    do throws(PlanFailure) { return try body() } catch {
         let text = error.description
         throw RunRefusal(
             step: "plan", object: error.objectName, text: text.joinedLines("\ncordon: "), remedy: text.joinedLines("; ")

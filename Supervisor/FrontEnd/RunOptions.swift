@@ -48,7 +48,7 @@ struct RunOptions {
         """
 
     init(_ arguments: [String]) throws(UsageError) {
-        var reader = OptionReader(arguments)
+        var reader = OptionReader(arguments, help: "cordon help run")
         while let option = try reader.next(known: Self.known) {
             switch option.name {
             case "--policy": policy = try reader.value(of: option)

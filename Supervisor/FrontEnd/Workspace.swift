@@ -15,7 +15,7 @@ struct Workspace {
         do throws(Errno) {
             resolved = try resolvedPath(wanted)
             // A link in its path may be one that a jail planted: what is named must be what is mounted.
-            if chosen != nil { try Self.requireNoLinks(wanted, resolved) }
+            if chosen != nil { try Self.requireNoLinks(wanted) }
             guard try status(at: resolved).isDirectory else { throw Errno.notDirectory }
         } catch {
             throw RunRefusal(
@@ -32,14 +32,14 @@ struct Workspace {
                     remedy: reason + ": name a project's directory with --workspace"))
         }
         path = resolved
-        if let current, current == resolved || current.hasPrefix(resolved + "/") {
+        if let current, isInside(current, resolved) {
             directory = current
         } else {
             directory = resolved
         }
     }
 
-    private static func requireNoLinks(_ wanted: String, _ resolved: String) throws(Errno) {
+    private static func requireNoLinks(_ wanted: String) throws(Errno) {
         _ = try open(wanted, [.path, .directory], beneath: currentDirectory, resolve: [.noSymlinks])
     }
 
@@ -49,11 +49,11 @@ struct Workspace {
 
     private static func objection(to path: String, home: String?) -> String? {
         if path == "/" { return "the whole machine is not a workspace" }
-        if let home, home == path || home.hasPrefix(path + "/") {
+        if let home, isInside(home, path) {
             return "your home, with all that is in it, is not a workspace"
         }
         if system.contains(path)
-            || ["/proc/", "/sys/", "/dev/", "/run/cordon", "/var/cache/cordon"].contains(where: { path.hasPrefix($0) })
+            || ["/proc", "/sys", "/dev", "/run/cordon", "/var/cache/cordon"].contains(where: { isInside(path, $0) })
         {
             return "a directory of the system is not a workspace"
         }

@@ -5,7 +5,7 @@
 //   2. system calls that glibc 2.36 has no function for, or only a variadic one;
 //   3. code that runs between clone3 and execve, where only raw calls are allowed.
 //
-// Every function returns a non-negative result, or -errno. None allocates, none keeps state.
+// Unless it says otherwise, a function returns a non-negative result, or -errno. None allocates or keeps state.
 #ifndef CORDON_CLINUX_H
 #define CORDON_CLINUX_H
 
@@ -117,7 +117,7 @@ int cordon_landlock_restrict(int ruleset);
 int cordon_mount_setattr(int directory, const char *path, unsigned int flags,
                          uint64_t set, uint64_t clear, uint64_t propagation, int user_namespace);
 
-/// fsconfig(2): FSCONFIG_SET_STRING, and with a null key FSCONFIG_CMD_CREATE.
+/// fsconfig(2): FSCONFIG_SET_STRING; with a null value FSCONFIG_SET_FLAG, with a null key FSCONFIG_CMD_CREATE.
 int cordon_fsconfig(int context, const char *key, const char *value);
 
 /// fcntl(2) is variadic. OFD locks: F_OFD_SETLK on one byte at `offset`; 0 when taken.
@@ -126,8 +126,7 @@ int cordon_lock_byte(int descriptor, int64_t offset);
 /// fcntl(2) with an integer argument.
 int cordon_fcntl(int descriptor, int command, int argument);
 
-/// capset(2) with all of effective, permitted and inheritable set to `capabilities`. libcap's calls
-/// allocate; the raw one serves the code between clone3 and execve, and this.
+/// capset(2) of the effective and permitted sets, and of the inheritable one. glibc has no wrapper.
 int cordon_capset(uint64_t effective_and_permitted, uint64_t inheritable);
 
 // MARK: - Messages with descriptors (the CMSG_ macros do not import)
@@ -219,7 +218,7 @@ struct cordon_command {
     /// The user and group, or UINT32_MAX to leave them alone.
     uint32_t user;
     uint32_t group;
-    /// Capabilities to keep in all five sets (0 for nearly everybody).
+    /// Capabilities that it keeps: effective, permitted, inheritable and ambient (0 for nearly everybody).
     uint64_t capabilities;
     const struct cordon_rlimit *limits;
     size_t limit_count;
@@ -230,7 +229,7 @@ struct cordon_command {
 };
 
 /// The child side of a command's start: a new session, default signals, descriptors 0-2 and no others,
-/// rlimits, identity, no capabilities, directory, execve. With CLONE_PARENT, so that PID 1, which a
+/// rlimits, identity, capabilities, directory, Landlock, execve. With CLONE_PARENT, so that PID 1, which a
 /// group OOM kill spares, reaps it. Returns the pid, or -errno; `*failed` names the step:
 /// 1 clone, 2 session, 3 descriptors, 4 limits, 5 identity, 6 capabilities, 7 directory, 8 Landlock, 9 execve.
 int cordon_spawn_command(const struct cordon_command *command, int *failed);
