@@ -24,6 +24,17 @@ let policies: [Target] = [
             .embedInCode("readonly.toml"), .embedInCode("ci.toml"),
         ],
         swiftSettings: strict),
+    // The sources in upstream/ are fetched by .ci/grammar, pinned by hash.
+    .target(
+        name: "CTreeSitterBash", path: "Policies/Grammar", exclude: ["requirements.txt", "upstream/stamp"],
+        sources: ["upstream/parser.c", "upstream/scanner.c"],
+        cSettings: [.headerSearchPath("upstream"), .unsafeFlags(["-O2", "-w"])]),
+    .systemLibrary(
+        name: "CTreeSitter", path: "Policies/CTreeSitter", pkgConfig: "tree-sitter",
+        providers: [.apt(["libtree-sitter-dev"])]),
+    .target(
+        name: "PolicyShell", dependencies: ["CTreeSitter", "CTreeSitterBash"], path: "Policies/Shell",
+        swiftSettings: strict),
     .target(
         name: "PolicyModel", dependencies: ["CToml", "PolicyPresets"], path: "Policies/Model", swiftSettings: strict),
 ]
@@ -72,6 +83,10 @@ let supervisor: [Target] = [
 let tests: [Target] = [
     .testTarget(
         name: "PolicyModelTests", dependencies: ["PolicyModel", "PolicyPresets"], path: "Tests/PolicyModelTests",
+        swiftSettings: strict),
+    .testTarget(
+        name: "PolicyShellTests", dependencies: ["PolicyShell"], path: "Tests/PolicyShellTests",
+        exclude: ["commands.jsonl"],
         swiftSettings: strict),
     .executableTarget(name: "filter-fixture", path: "Tests/FilterFixture", cSettings: c),
     .testTarget(
