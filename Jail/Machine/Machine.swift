@@ -41,6 +41,12 @@ public struct Machine: Sendable, Hashable {
         }
     }
 
+    /// The machine's own user namespace maps every id; its number is part of the kernel's interface
+    /// (PROC_USER_INIT_INO, include/linux/proc_ns.h), and asking for it spares reading two maps.
+    private static var isInitialUserNamespace: Bool {
+        (try? status(at: "/proc/self/ns/user", follow: true))?.inode == 0xEFFF_FFFD
+    }
+
     /// Looks around.
     public static func inspect() throws(Errno) -> Machine {
         let (user, group) = callerIdentity
@@ -53,8 +59,9 @@ public struct Machine: Sendable, Hashable {
             landlockObstacle: obstacle, cgroups: .discover(privileged: user == 0),
             memory: memory.total, hasSwap: memory.swap > 0,
             subordinateIds: user == 0 ? nil : SubordinateIds.find(user: user, group: group),
-            hasJailIds: coversJailIds((try? readText("/proc/self/uid_map")) ?? "")
-                && coversJailIds((try? readText("/proc/self/gid_map")) ?? ""))
+            hasJailIds: isInitialUserNamespace
+                || coversJailIds((try? readText("/proc/self/uid_map")) ?? "")
+                    && coversJailIds((try? readText("/proc/self/gid_map")) ?? ""))
     }
 }
 

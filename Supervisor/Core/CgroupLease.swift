@@ -81,10 +81,9 @@ struct CgroupLease: ~Copyable {
         return (try? readText(directory + "/cpuacct.usage")).flatMap { UInt64($0) }.map { $0 / 1000 }
     }
 
-    /// All counters, at the end.
+    /// All counters but processor time, at the end.
     func usage() -> CgroupUsage {
         var usage = CgroupUsage()
-        usage.cpuMicroseconds = cpuMicroseconds()
         if let directory = counters[.memory] {
             usage.peakMemory = number(directory + "/memory.max_usage_in_bytes") ?? number(directory + "/memory.peak")
             usage.oomKills =

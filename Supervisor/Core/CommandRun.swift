@@ -317,7 +317,10 @@ private struct CommandRun: ~Copyable {
         isOver = true
         outcome.durationMilliseconds = ((startedAt.map { monotonicNanoseconds() - $0 } ?? 0) + 500_000) / 1_000_000
         input.end(poller)
-        jail.end()
+        var usage = CgroupUsage()
+        // Nothing of the jail can reach a new peak any more; its processor time is complete only when it is dead.
+        jail.end { usage = $0.usage() }
+        outcome.usage = usage
     }
 
     // MARK: - Signals and limits
@@ -399,9 +402,7 @@ private struct CommandRun: ~Copyable {
     // MARK: - The result
 
     consuming func finish() -> Outcome {
-        outcome.usage = jail.cgroups.read { $0.usage() } ?? CgroupUsage()
-        outcome.usage.cpuMicroseconds =
-            outcome.usage.cpuMicroseconds.map { $0 - min($0, cpuBaseline) } ?? reapedCpuMicroseconds
+        outcome.usage.cpuMicroseconds = cpuMicroseconds() ?? reapedCpuMicroseconds
         if outcome.usage.peakMemory == nil { outcome.usage.peakMemory = reapedPeakMemory }
         if outcome.usage.oomKills ?? 0 > 0, outcome.reason == .signaled || (outcome.exitCode ?? 0) != 0 {
             outcome.reason = .oom

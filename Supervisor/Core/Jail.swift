@@ -225,21 +225,28 @@ public struct Jail: ~Copyable {
         try send(Order.signal(pid: pid, number: number).encoded, on: control.raw)
     }
 
-    /// Kills everything in the jail and waits until it is dead. May be called more than once.
-    public mutating func end() {
+    /// Kills everything in the jail and waits until it is dead; what can be done while the kernel takes it down is done
+    /// `meanwhile`. May be called more than once.
+    mutating func end(meanwhile: (borrowing CgroupLease) -> Void = { _ in }) {
+        if isEnded { return }
         kill()
+        cgroups.read(meanwhile)
+        _ = try? process.wait()
         isEnded = true
     }
 
     private borrowing func kill() {
-        if isEnded { return }
         // The death of a pid namespace's init kills the rest, stopped and frozen (version 2) processes too.
         try? process.signal(Signal.kill)
         cgroups.read { $0.kill() }
-        _ = try? process.wait()
     }
 
-    deinit { kill() }
+    deinit {
+        if !isEnded {
+            kill()
+            _ = try? process.wait()
+        }
+    }
 }
 
 /// One message's bytes; empty when the other side is gone, in whatever way it went.
