@@ -61,7 +61,8 @@ public struct Machine: Sendable, Hashable {
             subordinateIds: user == 0 ? nil : SubordinateIds.find(user: user, group: group),
             hasJailIds: isInitialUserNamespace
                 || coversJailIds((try? readText("/proc/self/uid_map")) ?? "")
-                    && coversJailIds((try? readText("/proc/self/gid_map")) ?? ""))
+                    && coversJailIds((try? readText("/proc/self/gid_map")) ?? "")
+        )
     }
 }
 

@@ -6,39 +6,6 @@ internal import JailPlan
 public import JailPlanner
 internal import Linux
 
-/// What to run, and within which limits.
-public struct RunRequest: Sendable {
-    /// The command and its arguments.
-    public var arguments: [String]
-    /// Milliseconds on the wall clock.
-    public var wallLimit: UInt64?
-    /// Milliseconds of processor time of the whole tree.
-    public var cpuLimit: UInt64?
-    /// Bytes kept of each captured stream.
-    public var outputLimit: UInt64
-    /// Whether output beyond the limit, captured or not, ends the run.
-    public var killsOnOutput: Bool
-    /// Whether output is kept for the report instead of being passed on to descriptors 1 and 2.
-    public var captures: Bool
-    /// Whether descriptor 0 is passed on; otherwise the command's input is empty.
-    public var readsInput: Bool
-    /// Signals that this process receives and passes on.
-    public var forwardsSignals: Bool
-    /// Whether the outcome says when each step of the start was done.
-    public var recordsTimes: Bool
-
-    /// A run without limits that passes everything on.
-    public init(arguments: [String]) {
-        self.arguments = arguments
-        outputLimit = 2 << 20
-        killsOnOutput = false
-        captures = false
-        readsInput = true
-        forwardsSignals = true
-        recordsTimes = false
-    }
-}
-
 /// Runs a command in a jail made for it alone.
 public func run(
     _ request: RunRequest, in prepared: PreparedJail, filters: FilterStore, supervisor: Supervisor
@@ -423,47 +390,5 @@ private struct CommandRun: ~Copyable {
             outcome.times = (jail.times + outcome.times).sorted { $0.nanoseconds < $1.nanoseconds }
         }
         return outcome
-    }
-}
-
-/// The two clocks of a run.
-private struct RunClock {
-    private(set) var wallDeadline: UInt64?
-    private let wallLimit: UInt64?
-    private let cpuLimitMicroseconds: UInt64?
-    private let processors: UInt64
-
-    init(wall: UInt64?, cpu: UInt64?) {
-        let now = monotonicNanoseconds()
-        wallLimit = wall
-        wallDeadline = wall.map { Self.deadline(now, $0) }
-        cpuLimitMicroseconds = cpu.map { $0.multipliedReportingOverflow(by: 1000) }.map {
-            $0.overflow ? .max : $0.partialValue
-        }
-        processors = UInt64(max(1, processorCount()))
-    }
-
-    /// The command's time starts with the command; until then the same limit holds for the set-up.
-    mutating func start(now: UInt64) { wallDeadline = wallLimit.map { Self.deadline(now, $0) } }
-
-    private static func deadline(_ now: UInt64, _ milliseconds: UInt64) -> UInt64 {
-        // Ten years are as good as for ever, and their nanoseconds fit.
-        now + min(milliseconds, 315_360_000_000) * 1_000_000
-    }
-
-    func wallIsOver(now: UInt64) -> Bool { wallDeadline.map { now >= $0 } ?? false }
-
-    func cpuIsOver(_ used: UInt64) -> Bool {
-        guard let limit = cpuLimitMicroseconds else { return false }
-        return used >= limit
-    }
-
-    /// When the limit of processor time could be reached at the earliest: with every processor busy, what is
-    /// left lasts this long. The kernel has no notification for it, so this is when to look again.
-    func nextCpuCheck(now: UInt64, used: UInt64) -> UInt64? {
-        guard let limit = cpuLimitMicroseconds else { return nil }
-        // At least once a day.
-        let left = min(limit - min(limit, used), 86_400_000_000)
-        return now + max(left * 1000 / processors, 1_000_000)
     }
 }

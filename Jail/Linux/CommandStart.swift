@@ -1,0 +1,107 @@
+// Starting a command: what the spawner does between clone and execve.
+internal import CLinux
+internal import Glibc
+
+/// A limit on a process, as in setrlimit(2).
+public struct ResourceLimit: Sendable, Hashable {
+    /// The RLIMIT_ number.
+    public let resource: Int32
+    /// Soft and hard value.
+    public let value: UInt64
+
+    /// Limits one resource.
+    public init(_ resource: Resource, _ value: UInt64) {
+        self.resource = resource.rawValue
+        self.value = value
+    }
+
+    /// Makes one from the RLIMIT_ number.
+    public init(number: Int32, value: UInt64) {
+        resource = number
+        self.value = value
+    }
+
+    /// What can be limited, with the numbers of x86-64.
+    public enum Resource: Int32, Sendable, CaseIterable {
+        case fileSize = 1, core = 4, processes = 6, openFiles = 7, messageQueues = 12
+    }
+}
+
+/// Limits a resource of the calling process, for good.
+///
+/// The corresponding C function is `setrlimit`.
+public func setLimit(_ limit: ResourceLimit) throws(Errno) {
+    try checkRaw(cordon_setrlimit(limit.resource, limit.value))
+}
+
+/// What a command is started with. Everything is the command's own: the spawner keeps its identity.
+public struct CommandStart: Sendable {
+    /// Executables to try in order, as execvp(3) does.
+    public var candidates: [String]
+    /// The arguments, the name first.
+    public var arguments: [String]
+    /// `NAME=value` each.
+    public var environment: [String]
+    /// The working directory, entered with the command's own rights.
+    public var directory: String
+    /// The user and group, or nil where it keeps the spawner's.
+    public var identity: (user: UInt32, group: UInt32)?
+    /// A bit for each capability that it keeps.
+    public var capabilities: UInt64
+    /// Limits that are for each process.
+    public var limits: [ResourceLimit]
+    /// Whether descriptor 0 becomes its controlling terminal.
+    public var controllingTerminal: Bool
+    /// A Landlock ruleset that it alone is under, or nil.
+    public var ruleset: Int32?
+
+    /// Makes a start.
+    public init(
+        candidates: [String], arguments: [String], environment: [String], directory: String,
+        identity: (user: UInt32, group: UInt32)?, capabilities: UInt64, limits: [ResourceLimit],
+        controllingTerminal: Bool, ruleset: Int32? = nil
+    ) {
+        self.candidates = candidates
+        self.arguments = arguments
+        self.environment = environment
+        self.directory = directory
+        self.identity = identity
+        self.capabilities = capabilities
+        self.limits = limits
+        self.controllingTerminal = controllingTerminal
+        self.ruleset = ruleset
+    }
+}
+
+/// Starts a command as a sibling: the caller's parent reaps it. Returns its pid.
+///
+/// The corresponding system calls are `clone` with CLONE_PARENT and `execve`.
+public func startCommand(_ start: CommandStart, descriptors: (Int32, Int32, Int32)) throws(SpawnFailure) -> Int32 {
+    var failed: Int32 = 0
+    let limits = start.limits.map { cordon_rlimit(resource: $0.resource, soft: $0.value, hard: $0.value) }
+    let pid = unsafe withCStrings(start.candidates) { paths in
+        unsafe withCStrings(start.arguments) { arguments in
+            unsafe withCStrings(start.environment) { environment in
+                unsafe withCStrings([start.directory]) { directory in
+                    unsafe limits.withUnsafeBufferPointer { limits in
+                        var command = unsafe cordon_command(
+                            paths: paths, arguments: arguments, environment: environment, directory: directory.pointee,
+                            descriptors: descriptors, user: start.identity?.user ?? UInt32.max,
+                            group: start.identity?.group ?? UInt32.max, capabilities: start.capabilities,
+                            limits: limits.baseAddress, limit_count: limits.count,
+                            controlling_terminal: start.controllingTerminal ? 1 : 0, ruleset: start.ruleset ?? -1)
+                        return unsafe cordon_spawn_command(&command, &failed)
+                    }
+                }
+            }
+        }
+    }
+    guard pid > 0 else {
+        let steps = [
+            "clone", "clone", "session", "descriptors", "limits", "identity", "capabilities", "directory", "landlock",
+            "execve",
+        ]
+        throw SpawnFailure(step: steps[Int(failed)], errno: Errno(rawValue: -pid))
+    }
+    return pid
+}
