@@ -98,7 +98,7 @@ public func startCommand(_ start: CommandStart, descriptors: (Int32, Int32, Int3
     }
     guard pid > 0 else {
         let steps = [
-            "clone", "clone", "session", "descriptors", "limits", "identity", "capabilities", "directory", "landlock",
+            "start", "start", "session", "descriptors", "limits", "identity", "capabilities", "directory", "landlock",
             "execve",
         ]
         throw SpawnFailure(step: steps[Int(failed)], errno: Errno(rawValue: -pid))

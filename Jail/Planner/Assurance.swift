@@ -17,13 +17,14 @@ struct Assurance {
 
     mutating func note(_ text: String) { notes.append(text) }
 
-    mutating func lack(_ guarantee: Guarantee, _ reason: String, remedy: String) {
-        missing.append(MissingGuarantee(guarantee: guarantee, reason: reason, remedy: remedy))
+    /// - Parameter isAsked: whether this very run asked for it; then no list of what may be missing applies.
+    mutating func lack(_ guarantee: Guarantee, _ reason: String, remedy: String, isAsked: Bool = false) {
+        missing.append(MissingGuarantee(guarantee: guarantee, reason: reason, remedy: remedy, isAsked: isAsked))
     }
 
     /// The summary, or the refusal.
     func settle() throws(PlanFailure) -> GuaranteeSummary {
-        let refused = missing.filter { !allowed.contains($0.guarantee) }
+        let refused = missing.filter { $0.isAsked || !allowed.contains($0.guarantee) }
         guard refused.isEmpty else { throw .missing(refused) }
         let degraded = Set(missing.map(\.guarantee))
         return GuaranteeSummary(
@@ -51,7 +52,8 @@ struct Assurance {
                 limits.swap = machine.hasSwap ? resources.swap?.value ?? 0 : nil
                 give(.memory, .swap)
             } else {
-                lack(.memory, obstacle, remedy: remedy)
+                // What an option sets has no place in a policy.
+                lack(.memory, obstacle, remedy: remedy, isAsked: resources.memory?.location == nil)
                 lack(.swap, obstacle, remedy: remedy)
             }
         }

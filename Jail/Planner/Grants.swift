@@ -40,6 +40,11 @@ extension Planner {
             }
         }
         guard problems.isEmpty else { throw .invalid(problems) }
+        if let workspace = found[Array(request.workspace.utf8)], let linked = LinkedWorktree(of: request.workspace) {
+            worktree = linked
+            let common = Array(linked.commonDirectory.utf8)
+            found[common] = (linked.commonDirectory, (found[common]?.writable ?? false) || workspace.writable)
+        }
         for (path, writable) in found.values where !Self.isSurrounding(path) {
             // A path that is not there grants nothing, so leaving it out weakens nothing.
             guard (try? status(at: path)) != nil else { continue }

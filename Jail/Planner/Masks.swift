@@ -46,6 +46,10 @@ extension Planner {
             pins += ancestors(of: path)
             masks.append(.protect(path: path, optional: true))
         }
+        for path in worktree?.protectedPaths ?? [] {
+            pins += ancestors(of: path)
+            masks.append(.protect(path: path, optional: true))
+        }
         // A mount point cannot be renamed, so the names that patterns rest on stay: `.git` cannot be moved aside and
         // replaced by a copy with other hooks, and `.kube/config` cannot become `moved/config`. Upper ones first.
         // Compared as bytes: to Swift two spellings of é are one text, to the kernel two files.

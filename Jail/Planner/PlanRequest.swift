@@ -84,6 +84,8 @@ public struct MissingGuarantee: Sendable, Hashable {
     public var reason: String
     /// What opens it.
     public var remedy: String
+    /// Whether the run itself asked for it, so that it cannot go without.
+    public var isAsked: Bool
 }
 
 extension PlanFailure: CustomStringConvertible {
@@ -92,8 +94,10 @@ extension PlanFailure: CustomStringConvertible {
         switch self {
         case .missing(let all):
             all.map {
-                "guarantee \($0.guarantee.rawValue) cannot be given: \($0.reason); \($0.remedy), "
-                    + "or list \"\($0.guarantee.rawValue)\" under allow_degraded"
+                "guarantee \($0.guarantee.rawValue) cannot be given: \($0.reason); \($0.remedy), or "
+                    + ($0.isAsked
+                        ? "leave out the option that asks for it"
+                        : "list \"\($0.guarantee.rawValue)\" under allow_degraded")
             }.joined(separator: "\n")
         case .invalid(let diagnostics): diagnostics.map(\.description).joined(separator: "\n")
         case .unreadable(let path, let errno): "\(path): \(errno); check that it exists and that you may read it"

@@ -42,6 +42,8 @@ struct Planner {
         assurance = Assurance(allowed: Set(policy.allowDegraded.keys))
     }
 
+    /// The repository that follows the workspace.
+    var worktree: LinkedWorktree?
     var hasAutomaticToolchains = false
     /// Tool chains and caches: `(directory of the host, where it appears)`.
     var otherTrees: [(source: String, path: String)] = []
@@ -73,7 +75,7 @@ struct Planner {
         try collectGrants()
         let toolchains = ToolchainPlan(
             policy.fileSystem.toolchains.value, callerEnvironment: request.callerEnvironment,
-            workspace: request.workspace)
+            workspace: request.workspace, programs: request.programs)
         let caches = try CachePlan(
             policy.fileSystem.caches, workspace: request.workspace, user: machine.user,
             callerEnvironment: request.callerEnvironment)

@@ -14,7 +14,11 @@ struct ToolchainPlan {
     /// secret (`~/.cargo/credentials.toml`), so cargo contributes its `bin` alone.
     private static let wholeRoots = [".pyenv", ".nvm", ".rbenv", ".nodenv", ".volta", ".sdkman", ".asdf", ".swiftly"]
 
-    init(_ toolchains: Toolchains, callerEnvironment: [(name: String, value: String)], workspace: String) {
+    /// - Parameter programs: Cordon's own, which are no tool of a command's.
+    init(
+        _ toolchains: Toolchains, callerEnvironment: [(name: String, value: String)], workspace: String,
+        programs: String?
+    ) {
         switch toolchains {
         case .none: return
         case .paths(let paths):
@@ -23,11 +27,13 @@ struct ToolchainPlan {
                 let bin = root + "/bin"
                 return (try? status(at: bin, follow: true))?.isDirectory == true ? [bin] : [root]
             }
-        case .auto: findAll(callerEnvironment, workspace: workspace)
+        case .auto: findAll(callerEnvironment, workspace: workspace, programs: programs)
         }
     }
 
-    private mutating func findAll(_ environment: [(name: String, value: String)], workspace: String) {
+    private mutating func findAll(
+        _ environment: [(name: String, value: String)], workspace: String, programs: String?
+    ) {
         let value = environment.first { $0.name == "PATH" }?.value ?? ""
         let home = environment.first { $0.name == "HOME" }.flatMap { try? resolvedPath($0.value) } ?? "/"
         var seen: Set<String> = []
@@ -38,7 +44,7 @@ struct ToolchainPlan {
             else { continue }
             let root = Self.root(of: resolved)
             // A PATH that names what the home or the workspace is in is no tool chain.
-            guard root != "/", !isInside(home, root), !isInside(workspace, root) else { continue }
+            guard root != "/", root != programs, !isInside(home, root), !isInside(workspace, root) else { continue }
             if !roots.contains(root) { roots.append(root) }
             path.append(resolved)
             if resolved.hasSuffix("/.cargo/bin") {

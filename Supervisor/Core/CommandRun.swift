@@ -56,11 +56,18 @@ private struct CommandRun: ~Copyable {
 
     private struct Interruption {
         var signal: Int32
-        var deadline: UInt64
+        /// When the command is ended; nil where the person at the terminal decides that.
+        var deadline: UInt64?
+        /// Until when a second signal ends it at once.
+        var repeatableUntil: UInt64
     }
 
-    /// After a signal that asks to end, a command has this long to do so.
+    /// A reader that stalls does not put an end off for longer than this.
     private static let grace: UInt64 = 2_000_000_000
+    /// After a signal that asks to end, a command has this long to do so.
+    private static let farewell: UInt64 = 5_000_000_000
+    /// At a terminal, two of them within this time mean it.
+    private static let repetition: UInt64 = 2_000_000_000
 
     /// Starts the jail and orders the command.
     static func start(
@@ -248,6 +255,11 @@ private struct CommandRun: ~Copyable {
                 earlyDeaths[pid] = status
                 // The spawner is the first process that PID 1 made.
                 if pid == 2 {
+                    if (jail.cgroups.read { $0.usage().oomKills } ?? nil) ?? 0 > 0 {
+                        throw LaunchFailure(
+                            step: "memory", object: "limit",
+                            remedy: "it is too small for a jail to start in: allow at least 1M")
+                    }
                     throw jail.firstFailure(
                         or: LaunchFailure(step: "spawner", remedy: "it ended before the command was started"))
                 }
@@ -261,6 +273,7 @@ private struct CommandRun: ~Copyable {
         case ("execve", .accessDenied): "it is not executable there: check its mode and the policy's [fs] exec"
         case ("execve", .tooBig): "the arguments and the environment are longer than the kernel allows"
         case ("execve", .notExecutable): "it is neither a program of this machine nor a script with a #! line"
+        case ("start", .again): "the limit on processes is reached before the command: allow at least 2"
         case ("directory", _): "the working directory cannot be entered in the jail: check the policy's [fs] read"
         default: nil
         }
@@ -301,8 +314,15 @@ private struct CommandRun: ~Copyable {
             }
             let asksToEnd = [Signal.hangUp, Signal.interrupt, Signal.quit, Signal.terminate].contains(number)
             // The second request to end is not a request any more.
-            if asksToEnd, let first = interruption { return stopAfterSignal(first.signal) }
-            if asksToEnd { interruption = Interruption(signal: number, deadline: monotonicNanoseconds() + Self.grace) }
+            let now = monotonicNanoseconds()
+            if asksToEnd, let first = interruption, now < first.repeatableUntil { return stopAfterSignal(first.signal) }
+            if asksToEnd {
+                // Ctrl-C is part of how many programs are used.
+                let isByHand = number == Signal.interrupt && isTerminal(0)
+                interruption = Interruption(
+                    signal: number, deadline: isByHand ? nil : now + Self.farewell,
+                    repeatableUntil: isByHand ? now + Self.repetition : .max)
+            }
             // What comes before the command's pid is known waits for it.
             if mainPid == nil { earlySignals.append(number) } else { try forward(number) }
         }
@@ -325,7 +345,7 @@ private struct CommandRun: ~Copyable {
         let now = monotonicNanoseconds()
         if let deadline = clock.wallDeadline { candidates.append(deadline) }
         if startedAt != nil, let check = cpuCheckAt { candidates.append(check) }
-        if let interruption { candidates.append(interruption.deadline) }
+        if let deadline = interruption?.deadline { candidates.append(deadline) }
         guard let next = candidates.min() else { return nil }
         return next <= now ? 0 : Int((next - now + 999_999) / 1_000_000)
     }
@@ -337,7 +357,9 @@ private struct CommandRun: ~Copyable {
 
     private mutating func enforce() throws(LaunchFailure) {
         let now = monotonicNanoseconds()
-        if let interruption, now >= interruption.deadline { return stopAfterSignal(interruption.signal) }
+        if let interruption, let deadline = interruption.deadline, now >= deadline {
+            return stopAfterSignal(interruption.signal)
+        }
         if clock.wallIsOver(now: now) { return stop(for: .timeout) }
         if let check = cpuCheckAt, now >= check {
             let used = cpuMicroseconds() ?? 0

@@ -130,7 +130,8 @@ struct ReportFile: ~Copyable {
         }
     }
 
-    borrowing func write(_ text: String) -> Bool {
+    /// Writes it whole, or not at all; why not.
+    borrowing func write(_ text: String) -> Errno? {
         let temporary = ".cordon-report-\(processID)"
         do throws(Errno) {
             let file = try open(
@@ -138,10 +139,10 @@ struct ReportFile: ~Copyable {
                 resolve: [.beneath, .noSymlinks])
             try file.writeAll(Array(text.utf8))
             try rename(temporary, to: name, in: directory.raw)
-            return true
+            return nil
         } catch {
             try? unlink(temporary, in: directory.raw)
-            return false
+            return error
         }
     }
 }

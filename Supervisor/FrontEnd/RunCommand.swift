@@ -166,8 +166,11 @@ private func finish(
     _ outcome: Outcome, _ options: RunOptions, _ report: consuming ReportFile?, alreadySaid: Bool = false
 ) -> Never {
     let json = options.json || options.report != nil ? reportObject(outcome) : ""
-    if let report, !report.write(json + "\n") {
-        leave(printing: "cordon: the report could not be written\n", code: ExitCode.cordonFailed, to: 2)
+    if let report, let error = report.write(json + "\n") {
+        let failure = LaunchFailure(
+            step: "report", object: options.report ?? "", errno: error,
+            remedy: "the command itself " + (briefNote(outcome) ?? "exited \(outcome.exitCode ?? 0)"))
+        leave(printing: "cordon: \(failure)\n", code: ExitCode.cordonFailed, to: 2)
     }
     if options.json {
         guard put(json + "\n", to: 1) else {

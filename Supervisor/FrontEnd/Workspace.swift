@@ -44,7 +44,9 @@ struct Workspace {
     }
 
     private static let system = [
-        "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr", "/var",
+        "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/opt", "/proc", "/root", "/run", "/sbin", "/sys",
+        "/tmp",
+        "/usr", "/usr/local", "/var", "/var/lib", "/var/tmp",
     ]
 
     private static func objection(to path: String, home: String?) -> String? {

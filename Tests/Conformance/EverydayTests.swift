@@ -51,6 +51,35 @@ extension Conformance {
             #expect(result.output == "\"fine\"\n", result.summary)
         }
 
+        /// A linked worktree: its repository follows, but for what git believes; and only if it says so itself.
+        @Test func linkedWorktree() throws {
+            let run = try CordonRun(
+                shell: """
+                    git status --short && echo more >> file && git add file && git commit -qm more && git log --oneline | wc -l
+                    echo x >> "$(git rev-parse --git-common-dir)/config" || echo config kept
+                    echo x > "$(git rev-parse --git-common-dir)/hooks/pre-commit" || echo hooks kept
+                    """)
+            let main = run.place.path + "/main"
+            func git(_ words: String...) throws {
+                let base = ["git", "-c", "user.name=t", "-c", "user.email=t@t", "-c", "init.defaultBranch=main"]
+                let ended = try RunningProcess(base + words, environment: run.variables, directory: run.place.path)
+                    .finish()
+                #expect(ended.ending == .exited(0), "\(words) \(ended.errorText)")
+            }
+            try git("init", "-q", main)
+            try run.place.file("main/file", "text\n")
+            try git("-C", main, "add", ".")
+            try git("-C", main, "commit", "-qm", "first")
+            try FileManager.default.removeItem(atPath: run.workspace)
+            try git("-C", main, "worktree", "add", "-q", run.workspace)
+            let result = try run.run()
+            #expect(result.output == "2\nconfig kept\nhooks kept\n", result.summary)
+            // A `.git` that names a repository which knows nothing of this workspace brings nothing in.
+            let liar = try CordonRun(shell: "ls \(main) 2>&1 | tail -c 26")
+            try liar.file(".git", "gitdir: \(main)/.git/worktrees/work\n")
+            #expect(try liar.run().output == "No such file or directory\n")
+        }
+
         @Test(arguments: Mode.allCases) func git(_ mode: Mode) throws {
             guard isInstalled("git") else { return }
             let script = """

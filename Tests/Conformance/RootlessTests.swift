@@ -31,6 +31,13 @@ extension Conformance {
             #expect(result.message.contains("guarantee cpu.time"))
         }
 
+        /// What an option asks for is given or refused, whatever the policy can go without.
+        @Test func askedForMemory() throws {
+            let refused = try CordonRun(.rootless, ["/bin/true"], options: ["--memory", "64M"]).run()
+            #expect(refused.code == 125, refused.summary)
+            #expect(refused.message.contains("leave out the option"), refused.summary)
+        }
+
         /// What is degraded is in the report, and no more than that.
         @Test(arguments: [Mode.rootless, .subordinate]) func degradedIsReported(_ mode: Mode) throws {
             let result = try CordonRun(mode, shell: "echo ran").run()
