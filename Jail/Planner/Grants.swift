@@ -15,6 +15,13 @@ extension Planner {
                     message: "root = true maps root's files to the jail's root, which only the host's root may do",
                     remedy: "run Cordon as root, or leave it out; commands run as 1000:1000"))
         }
+        if isRoot, let exec = policy.fileSystem.exec {
+            problems.append(
+                Diagnostic(
+                    location: exec.first?.location ?? policy.identity.root.location,
+                    message: "`exec` binds nobody who may overwrite the programs that it lists, as root = true does",
+                    remedy: "leave out one of them"))
+        }
         // By bytes: to Swift two spellings of é are one text, to the kernel two files.
         var found: [[UInt8]: (path: String, writable: Bool)] = [:]
         for (rules, writable) in [(policy.fileSystem.read, false), (policy.fileSystem.write, true)] {

@@ -12,11 +12,9 @@ extension Planner {
         var pins: [String] = [], masks: [Action] = []
         for pattern in deny {
             guard let path = literalPath(pattern) else { continue }
-            pins += ancestors(of: path)
-            masks.append(.hide(path: path, optional: true))
-            // What a link names is denied with it.
-            if let status = try? status(at: path), status.isSymlink, let target = try? resolvedPath(path) {
-                masks.append(.hide(path: target, optional: true))
+            for shown in appearances(of: path) {
+                pins += ancestors(of: shown)
+                masks.append(.hide(path: shown, optional: true))
             }
         }
         let walk = TreeWalk(
@@ -43,8 +41,10 @@ extension Planner {
         }
         for pattern in protect {
             guard let path = literalPath(pattern) else { continue }
-            pins += ancestors(of: path)
-            masks.append(.protect(path: path, optional: true))
+            for shown in appearances(of: path) {
+                pins += ancestors(of: shown)
+                masks.append(.protect(path: shown, optional: true))
+            }
         }
         for path in worktree?.protectedPaths ?? [] {
             pins += ancestors(of: path)
@@ -90,9 +90,10 @@ extension Planner {
     /// The top of what leads to Cordon's own programs becomes a read-only mount, which cannot be moved aside either. Links
     /// on the way, such as `.build/release`, lie beneath it too.
     mutating func protectPrograms(_ programs: String) throws(PlanFailure) {
-        for grant in grants where grant.writable && isInside(programs, grant.path) {
-            let below = programs.utf8.dropFirst(grant.path.utf8.count + 1).prefix { $0 != UInt8(ascii: "/") }
-            guard !below.isEmpty else {
+        // By what a grant is, not by what the policy calls it: a link may lead there.
+        for grant in grants where grant.writable && isInside(programs, grant.source.path) {
+            guard let below = pathComponents(String(programs.utf8.dropFirst(grant.source.path.utf8.count)) ?? "").first
+            else {
                 throw .invalid([
                     Diagnostic(
                         location: nil,
@@ -100,15 +101,36 @@ extension Planner {
                         remedy: "install them elsewhere, such as /usr/local/lib/cordon, or choose another workspace")
                 ])
             }
-            let top = grant.path + "/" + String(decoding: Array(below), as: UTF8.self)
+            let top = grant.path + "/" + below
             add(.jailInit, .protect(path: top, optional: false))
             assurance.note("\(top) holds Cordon's own programs and is read-only in the jail")
         }
     }
 
+    /// Every path under which a file of the host appears in the jail: its own, that of what a link at its end names, and,
+    /// where the policy names a tree by a link, beneath that name too.
+    func appearances(of path: String) -> [String] {
+        var real: [String] = []
+        if let target = try? resolvedPath(path) { real.append(target) }
+        if let parent = parentPath(path), let above = try? resolvedPath(parent.isEmpty ? "/" : parent),
+            let name = pathComponents(path).last
+        {
+            real.append((above == "/" ? "" : above) + "/" + name)
+        }
+        var result = [path] + real
+        for grant in grants where grant.path != grant.source.path {
+            for file in real where isInside(file, grant.source.path) {
+                result.append(grant.path + (String(file.utf8.dropFirst(grant.source.path.utf8.count)) ?? ""))
+            }
+        }
+        var seen: Set<[UInt8]> = []
+        return result.filter { seen.insert(Array($0.utf8)).inserted }
+    }
+
     /// The directories between the writable tree that a path is in and the path, where they exist.
     func ancestors(of path: String) -> [String] {
-        guard let root = grants.last(where: { $0.writable && isInside(path, $0.path) })?.path,
+        // Root inside may rename what lies at the top of its root, too.
+        guard let root = grants.last(where: { $0.writable && isInside(path, $0.path) })?.path ?? (isRoot ? "" : nil),
             (try? status(at: path)) != nil
         else { return [] }
         var result: [String] = []

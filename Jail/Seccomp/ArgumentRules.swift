@@ -179,6 +179,8 @@ enum ArgumentRules {
         ArgumentRule("setrlimit", [.low(0, 4)], "RLIMIT_CORE stays what keeps core handlers away", gives: .pretend),
         ArgumentRule(
             "prlimit64", [.low(1, 4), .not(2, 0)], "RLIMIT_CORE stays what keeps core handlers away", gives: .pretend),
+        // With the keeper's user (one id, or root inside) a limit of processor time would end PID 1 unseen.
+        ArgumentRule("prlimit64", [.not(0, 0), .not(2, 0)], "limits of another process"),
         ArgumentRule(
             "seccomp", [.set(1, 1 << 3)],
             "SECCOMP_FILTER_FLAG_NEW_LISTENER: a chain has one listener, and it would answer CONTINUE"),

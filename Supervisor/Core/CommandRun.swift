@@ -200,7 +200,8 @@ private struct CommandRun: ~Copyable {
         let bytes = try step("jail-init") { () throws(Errno) in try receiveOrEnd(on: jail.control.raw) }
         if bytes.isEmpty {
             throw LaunchFailure(
-                step: "jail-init", remedy: "PID 1 of the jail ended unexpectedly; the host may be out of memory")
+                step: "jail-init",
+                remedy: "PID 1 of the jail ended unexpectedly: killed from outside, or for want of memory on the host")
         }
         try handle(try step("jail-init") { () throws(Errno) in try JailReport(bytes) })
     }

@@ -27,7 +27,7 @@ struct Janitor {
         }
         guard !groups.isEmpty, let watch = try? CloseWatch(groups) else { return }
         var waiting = Array(groups.indices)
-        let deadline = monotonicNanoseconds() + 500_000_000
+        let deadline = monotonicNanoseconds() + 900_000_000
         while true {
             waiting.removeAll { index in
                 guard let lock = try? locks.number(at: index), (try? tryLock(lock)) == true else { return false }

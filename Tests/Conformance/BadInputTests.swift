@@ -212,6 +212,25 @@ extension Conformance {
             #expect(!run.place.exists("work/other"))
             #expect(result.message.contains("holds Cordon's own programs"), result.summary)
             #expect(try inside("echo again").output == "again\n")
+
+            // The same by another name: a policy may name the tree by a link that leads there.
+            let linked = try CordonRun(shell: "true")
+            let link = linked.place.path + "/link"
+            try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: run.workspace)
+            let policy = try linked.place.file(
+                "link.toml",
+                "version = 1\nextends = [\"preset:agent\"]\n[fs]\nwrite = [\"\(link)\"]\ndeny = [\"\(run.workspace)/d/key\"]\n"
+            )
+            try run.file("d/key", "SECRET")
+            let words = [
+                run.workspace + "/build/release/cordon", "run", "--json", "--policy", policy, "--", "/bin/sh", "-c",
+                "echo x >> \(link)/build/release/jail-init; mv \(link)/build \(link)/b2; cat \(link)/d/key; mv \(link)/d \(link)/e",
+            ]
+            let attempt = try linked.result(
+                of: RunningProcess(words, environment: linked.variables, directory: linked.workspace).finish())
+            #expect(attempt.report?.stdout == "", attempt.summary)
+            #expect(!run.place.exists("work/b2") && !run.place.exists("work/e"), attempt.summary)
+            #expect(try inside("echo again").output == "again\n")
         }
 
         /// Policies that try to exhaust whoever reads them.

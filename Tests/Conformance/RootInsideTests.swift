@@ -59,6 +59,25 @@ extension Conformance {
             #expect(result.code == 0, result.summary)
         }
 
+        /// What would bind nobody is refused, and a protected file keeps its place.
+        @Test func execAndProtect() throws {
+            let exec = try CordonRun(shell: "true", policy: Self.policy + "[fs]\nexec = [\"/usr/bin/sh\"]\n").run()
+            #expect(exec.code == 125 && exec.message.contains("leave out one of them"), exec.summary)
+            let kept = try CordonRun(
+                shell: "mv /etc /etc2; echo evil > /etc/protocols; head -n 1 /etc/protocols",
+                policy: Self.policy + "[fs]\nprotect = [\"/etc/protocols\"]\n"
+            ).run()
+            #expect(!kept.output.contains("evil"), kept.summary)
+        }
+
+        /// The keepers' limits are not the command's to set, although it has their user.
+        @Test func limitsOfKeepers() throws {
+            let result = try run(
+                "python3 -c 'import resource; resource.prlimit(1, resource.RLIMIT_CPU, (0, 0))' 2>&1 | tail -n 1; ulimit -n 100 && ulimit -n"
+            )
+            #expect(result.output.contains("PermissionError") && result.output.hasSuffix("100\n"), result.summary)
+        }
+
         /// The quota on the private store holds for the layers too.
         @Test func layersAreBounded() throws {
             var bounded = try CordonRun(

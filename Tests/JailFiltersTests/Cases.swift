@@ -93,6 +93,8 @@ let agentCases: [Case] = [
     Case(.pretend, "prlimit64", [0, 4, 1, 0]),
     Case(.pretend, "prlimit64", [0, 1 << 40 | 4, 1, 0]),
     Case(.allow, "prlimit64", [0, 4, 0, 0]),  // only asks
+    Case(.refuse, "prlimit64", [1, 0, 1, 0]), Case(.allow, "prlimit64", [1, 0, 0, 1]),
+    Case(.allow, "prlimit64", [0, 7, 1, 0]),
     Case(.allow, "setrlimit", [7, 0]),
     Case(.unsupported, "socket", [16, 3, 9]),  // NETLINK_AUDIT
     Case(.unsupported, "socket", [16, 3, 12]),  // NETLINK_NETFILTER
