@@ -36,7 +36,7 @@ struct SetUp: ~Copyable {
     private func filters() throws(Errno) -> [[UInt8]] {
         var programs: [[UInt8]] = []
         for index in 0..<filterCount {
-            programs.append(try Linux.readAll(of: try descriptors.number(at: 2 + index)))
+            programs.append(try readWhole(try descriptors.number(at: 2 + index)))
         }
         return programs
     }

@@ -129,6 +129,25 @@ public struct Pipe: ~Copyable, Sendable {
     }
 }
 
+/// Everything in a file from its start on, wherever others who hold it have read to.
+///
+/// The corresponding C function is `pread`.
+public func readWhole(_ file: Int32, limit: Int = 16 << 20) throws(Errno) -> [UInt8] {
+    let size = Int(try status(of: file).size)
+    guard size <= limit else { throw .tooBig }
+    var result = [UInt8](repeating: 0, count: size)
+    var done = 0
+    while done < size {
+        let count = unsafe result.withUnsafeMutableBytes { buffer in
+            unsafe pread(file, buffer.baseAddress.map { unsafe $0 + done }, size - done, off_t(done))
+        }
+        if count < 0, Errno.current == .interrupted { continue }
+        guard try check(count) > 0 else { throw .badMessage }
+        done += count
+    }
+    return result
+}
+
 /// Everything that a descriptor with an owner elsewhere still holds, refused when it is more than `limit`.
 public func readAll(of descriptor: Int32, limit: Int = 16 << 20) throws(Errno) -> [UInt8] {
     var result: [UInt8] = []

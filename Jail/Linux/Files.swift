@@ -360,6 +360,18 @@ public func makeMemoryFile(named name: String) throws(Errno) -> Descriptor {
     Descriptor(owning: try check(unsafe memfd_create(name, UInt32(MFD_CLOEXEC))))
 }
 
+/// A file in memory with these contents, which nobody can change any more: several processes may hold it.
+///
+/// The corresponding C functions are `memfd_create` and `fcntl` with F_ADD_SEALS.
+public func makeSealedFile(named name: String, _ bytes: [UInt8]) throws(Errno) -> Descriptor {
+    let file = Descriptor(
+        owning: try check(unsafe memfd_create(name, UInt32(MFD_CLOEXEC) | 2 /* MFD_ALLOW_SEALING */)))
+    try file.writeAll(bytes)
+    // F_ADD_SEALS with F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW and F_SEAL_WRITE.
+    try checkRaw(cordon_fcntl(file.raw, 1033, 0xf))
+    return file
+}
+
 /// Takes an exclusive lock on an open file or directory if nobody has it. It is released when the last
 /// descriptor of this open file closes, so the kernel cleans up after a killed owner.
 ///

@@ -13,7 +13,8 @@ public struct ByteWriter: Sendable {
 
     /// Appends a number.
     public mutating func write(_ value: UInt64) {
-        for shift in stride(from: UInt64(0), to: 64, by: 8) { bytes.append(UInt8(truncatingIfNeeded: value >> shift)) }
+        var little = value.littleEndian
+        unsafe withUnsafeBytes(of: &little) { unsafe bytes.append(contentsOf: $0) }
     }
 
     /// Appends a signed number.

@@ -14,8 +14,10 @@ public func run(
         enforced: prepared.guarantees.enforced, degraded: prepared.guarantees.degraded, notes: prepared.guarantees.notes
     )
     do throws(LaunchFailure) {
-        let programs = try filters.programs(for: prepared.filters, named: prepared.filterName)
-        var run = try CommandRun.start(request, prepared, programs, supervisor, guarantees)
+        let filters = try supervisor.filterFiles(named: prepared.filterName) { () throws(LaunchFailure) in
+            try filters.programs(for: prepared.filters, named: prepared.filterName)
+        }
+        var run = try CommandRun.start(request, prepared, filters, supervisor, guarantees)
         try run.loop()
         return run.finish()
     } catch {
@@ -71,7 +73,7 @@ private struct CommandRun: ~Copyable {
 
     /// Starts the jail and orders the command.
     static func start(
-        _ request: RunRequest, _ prepared: PreparedJail, _ programs: [[UInt8]], _ supervisor: Supervisor,
+        _ request: RunRequest, _ prepared: PreparedJail, _ filters: FilterFiles, _ supervisor: Supervisor,
         _ guarantees: GuaranteeNames
     ) throws(LaunchFailure) -> CommandRun {
         let clock = RunClock(wall: request.wallLimit, cpu: request.cpuLimit)
@@ -93,7 +95,7 @@ private struct CommandRun: ~Copyable {
         let input = InputStream(
             target: try step("pipe") { () throws(Errno) in try inputPipe.takeWriting() }, isOpen: request.readsInput)
 
-        let jail = try Jail.start(prepared.plan, filters: programs, supervisor: supervisor)
+        let jail = try Jail.start(prepared.plan, filters: filters, supervisor: supervisor)
         let command = CommandRequest(
             candidates: candidates(request.arguments.first ?? "", in: prepared.searchPath),
             arguments: request.arguments, environment: prepared.environment.map { $0.name + "=" + $0.value },

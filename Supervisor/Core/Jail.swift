@@ -1,5 +1,5 @@
 // A running jail, from the outside.
-public import JailPlan
+internal import JailPlan
 internal import Linux
 internal import Machine
 
@@ -31,9 +31,9 @@ public struct Jail: ~Copyable {
     /// Makes a jail. When this returns, its processes exist and have their orders; whether every step inside
     /// succeeds is reported on the sockets, which `CommandRun` reads.
     ///
-    /// - Parameter filters: the seccomp programs that the plan's `filters` step names, in order.
-    public static func start(
-        _ plan: Plan, filters: [[UInt8]], supervisor: Supervisor
+    /// - Parameter filters: the seccomp programs that the plan's `filters` step names.
+    static func start(
+        _ plan: Plan, filters: FilterFiles, supervisor: Supervisor
     ) throws(LaunchFailure) -> Jail {
         var times: [NamedTime] = []
         func mark(_ name: String) { times.append(NamedTime(step: name, nanoseconds: monotonicNanoseconds())) }
@@ -104,7 +104,7 @@ public struct Jail: ~Copyable {
 
     /// The supervisor's steps, which run while jail-init is being loaded and waits.
     private mutating func finishStart(
-        _ steps: SupervisorSteps, filters: [[UInt8]], spawnerEnd: consuming Descriptor
+        _ steps: SupervisorSteps, filters: FilterFiles, spawnerEnd: consuming Descriptor
     ) throws(LaunchFailure) {
         func mark(_ name: String) { times.append(NamedTime(step: name, nanoseconds: monotonicNanoseconds())) }
         try limitGroups(steps.limits)
@@ -113,13 +113,8 @@ public struct Jail: ~Copyable {
             steps.map, firstId: range.read { $0.first }, of: process.pid, programs: supervisor.machine.subordinateIds)
         mark("map-ids")
 
-        var descriptors = DescriptorList()
         let planFile = try step("plan") { () throws(Errno) in try memoryFile("plan", plan.encodedForJail()) }
-        descriptors.append(planFile)
-        descriptors.append(spawnerEnd)
-        for program in filters {
-            descriptors.append(try step("filters") { () throws(Errno) in try memoryFile("filter", program) })
-        }
+        var descriptors = DescriptorList()
         let groups = try openEntrances(into: &descriptors)
         for tree in steps.trees {
             descriptors.append(try clone(tree))
@@ -129,8 +124,8 @@ public struct Jail: ~Copyable {
         do throws(LaunchFailure) {
             try step("set-up") { () throws(Errno) in
                 try send(
-                    Order.setUp(filters: filters.count, groups: groups, trees: steps.trees.count).encoded,
-                    descriptors: descriptors.raw, on: control.raw)
+                    Order.setUp(filters: filters.files.count, groups: groups, trees: steps.trees.count).encoded,
+                    descriptors: [planFile.raw, spawnerEnd.raw] + filters.files.raw + descriptors.raw, on: control.raw)
             }
         } catch {
             throw error.isSecondary ? firstFailure(or: error) : error

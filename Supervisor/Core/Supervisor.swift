@@ -2,6 +2,7 @@
 internal import JailPlan
 internal import Linux
 public import Machine
+internal import Synchronization
 
 /// Starts jails. One for each process is enough; it may be used from several threads.
 public final class Supervisor: Sendable {
@@ -9,6 +10,8 @@ public final class Supervisor: Sendable {
     public let machine: Machine
     let initExecutable: Descriptor
     let null: Descriptor
+    /// By fingerprint.
+    private let filterFiles = Mutex<[String: FilterFiles]>([:])
     /// Started before the first cgroup is made, so that none can outlive it unseen; nil without cgroups.
     private let janitor: JanitorClient?
     /// Removes what an earlier supervisor and its janitor, both killed, left; nil where there was nothing.
@@ -52,6 +55,20 @@ public final class Supervisor: Sendable {
         needed ? try JanitorClient(executable: path, null: null) : nil
     }
 
+    /// The filters of a name as files that every jail may share; `programs` tells them where they are not known yet.
+    func filterFiles(
+        named name: String, _ programs: () throws(LaunchFailure) -> [[UInt8]]
+    ) throws(LaunchFailure) -> FilterFiles {
+        if let known = filterFiles.withLock({ $0[name] }) { return known }
+        let files = try FilterFiles(try programs())
+        filterFiles.withLock { known in
+            // A policy has one set, and few policies are in use at a time.
+            if known.count >= 16 { known = [:] }
+            known[name] = files
+        }
+        return files
+    }
+
     /// Where this program lies, and with it those that it starts.
     public static func ownDirectory() throws(LaunchFailure) -> String {
         try step("open", "/proc/self/exe") { () throws(Errno) in
@@ -70,5 +87,18 @@ public final class Supervisor: Sendable {
             try setMountAttributes(of: tree.raw, set: [.readOnly, .noSetUid, .noDevices], recursive: false)
             return tree
         }
+    }
+}
+
+/// Seccomp programs in sealed files, in load order.
+final class FilterFiles: Sendable {
+    let files: DescriptorList
+
+    init(_ programs: [[UInt8]]) throws(LaunchFailure) {
+        var files = DescriptorList()
+        for program in programs {
+            files.append(try step("filters") { () throws(Errno) in try makeSealedFile(named: "filter", program) })
+        }
+        self.files = files
     }
 }
