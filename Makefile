@@ -33,6 +33,7 @@ bench: build ## measure Cordon against its floors and peers
 lint: ## check formatting and style
 	@.ci/install build
 	@.ci/swift format lint --strict --parallel --recursive $(SOURCES)
+	@Tests/Programs/check-programs >/dev/null
 	@grep -rlE '^#!/bin/(ba)?sh' .ci images Tests | xargs -n 1 bash -n
 	@grep -rlE '^#!/usr/bin/env python3' images Tests | xargs python3 -c \
 	    'import ast, sys; [ast.parse(open(name).read(), name) for name in sys.argv[1:]]'
