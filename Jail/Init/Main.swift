@@ -42,8 +42,7 @@ struct JailInit {
         try poller.add(control, .readable, token: 0)
         try poller.add(signals.descriptor.raw, .readable, token: 1)
         while true {
-            try poller.waitLightly()
-            for event in try poller.wait() {
+            for event in try poller.waitLightly() {
                 if event.token == 0 {
                     let message = try receive(on: control)
                     if message.bytes.isEmpty { return }

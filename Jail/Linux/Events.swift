@@ -45,9 +45,12 @@ public struct Poller: ~Copyable {
         try check(epoll_ctl(descriptor.raw, Int32(EPOLL_CTL_DEL), watched, nil))
     }
 
-    /// As the function of this name, for any of the watched descriptors.
-    public borrowing func waitLightly(grace: Int = 2, milliseconds: Int? = nil) throws(Errno) {
+    /// As `wait`, and as the function of this name lets go of memory meanwhile.
+    public borrowing func waitLightly(
+        grace: Int = 2, milliseconds: Int? = nil
+    ) throws(Errno) -> [(token: UInt64, events: Events)] {
         try Linux.waitLightly(for: descriptor.raw, grace: grace, milliseconds: milliseconds)
+        return try wait(milliseconds: 0)
     }
 
     /// Waits for events, at most `milliseconds` (nil: for ever).

@@ -206,6 +206,13 @@ public func makeDirectory(_ path: String, mode: UInt32 = 0o755, in directory: In
     try makeDirectory(bytes: pathBytes(path), mode: mode, in: directory)
 }
 
+/// Makes a directory, unless there is something of that name already.
+public func makeDirectoryIfMissing(_ path: String, mode: UInt32 = 0o755) throws(Errno) {
+    do throws(Errno) { try makeDirectory(path, mode: mode) } catch {
+        guard error == .exists else { throw error }
+    }
+}
+
 /// Makes a directory at a path of any bytes.
 ///
 /// The corresponding C function is `mkdirat`.

@@ -61,3 +61,8 @@ public func pathComponents(_ path: String) -> [String] {
 public func parentPath(_ path: String) -> String? {
     path.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(path[..<$0]) }
 }
+
+/// What a path has behind a directory that it is in: "" or something that starts with a slash.
+public func pathBelow(_ path: String, _ directory: String) -> String {
+    String(path[path.utf8.index(path.startIndex, offsetBy: directory.utf8.count)...])
+}

@@ -8,13 +8,12 @@ public func awaitEmpty(_ directory: String) {
     let deadline = monotonicNanoseconds() + 2_000_000_000
     while true {
         // Reading arms the next notification.
-        guard let text = try? readText(directory + "/cgroup.events"), text.contains("populated 1") else { return }
+        guard (try? rewind(events.raw)) != nil, let bytes = try? events.readAll(),
+            String(decoding: bytes, as: UTF8.self).contains("populated 1")
+        else { return }
         let now = monotonicNanoseconds()
         guard now < deadline else { return }
         _ = try? poller.wait(milliseconds: Int((deadline - now) / 1_000_000) + 1)
-        var buffer = [UInt8](repeating: 0, count: 256)
-        try? rewind(events.raw)
-        _ = try? events.read(into: &buffer)
     }
 }
 

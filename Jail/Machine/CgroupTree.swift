@@ -1,7 +1,7 @@
 // Where cgroups can be made on this machine: version 1, version 2, or a hybrid of both (cgroups(7)).
 //
 // It only reads. Making groups is the supervisor's work.
-internal import Linux
+public import Linux
 
 /// A kind of resource that a cgroup controller limits or counts.
 public enum CgroupController: String, Sendable, Hashable, CaseIterable {
@@ -67,6 +67,12 @@ public struct CgroupTree: Sendable, Hashable {
         return names.filter { $0.isDirectory && $0.text.hasPrefix("jail-") }.map {
             primary + "/" + Self.parent + "/" + $0.text
         }
+    }
+
+    /// The lock on a jail's first group, where its supervisor is dead; nil where that holds it, or the group is gone.
+    public static func lockIfAbandoned(_ group: String) -> Descriptor? {
+        guard let lock = try? open(group, [.readOnly, .directory]), (try? tryLock(lock.raw)) == true else { return nil }
+        return lock
     }
 
     /// Reads /proc/self/mountinfo and /proc/self/cgroup. Never fails: what cannot be read cannot be used.

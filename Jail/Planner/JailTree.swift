@@ -6,10 +6,13 @@ internal import PolicyModel
 
 extension Planner {
     mutating func addTree(map: IdentityMap, toolchains: ToolchainPlan, caches: CachePlan) throws(PlanFailure) {
-        let programs = try request.image.map { (image) throws(PlanFailure) in
-            try Surroundings.image(image, withConfiguration: isRoot)
-        }
-        if !isRoot { add(.jailInit, programs ?? Surroundings.programs()) }
+        let programs =
+            if let image = request.image {
+                try Surroundings.image(image, withConfiguration: isRoot)
+            } else {
+                Surroundings.programs()
+            }
+        if !isRoot { add(.jailInit, programs) }
         var keeperOwns = false
         var hasTty = true
         if case .single = map { (keeperOwns, hasTty) = (true, false) }
@@ -28,7 +31,7 @@ extension Planner {
             Surroundings.privateDirectories(
                 bytes: disk, inodes: policy.resources.inodes?.value ?? max(4096, disk / 8192),
                 owner: keeperOwns ? 0 : command.user, noExec: restrictsExecution))
-        if isRoot { addLayers(over: programs ?? Surroundings.programs()) }
+        if isRoot { addLayers(over: programs) }
         hasAutomaticToolchains = policy.fileSystem.toolchains.value == .auto && !toolchains.roots.isEmpty
         if policy.fileSystem.toolchains.value != .auto { otherTrees = toolchains.roots.map { ($0, $0) } }
         otherTrees += caches.mounts.map { ($0.source, $0.path) }

@@ -92,7 +92,7 @@ extension Planner {
     mutating func protectPrograms(_ programs: String) throws(PlanFailure) {
         // By what a grant is, not by what the policy calls it: a link may lead there.
         for grant in grants where grant.writable && isInside(programs, grant.source.path) {
-            guard let below = pathComponents(String(programs.utf8.dropFirst(grant.source.path.utf8.count)) ?? "").first
+            guard let below = pathComponents(pathBelow(programs, grant.source.path)).first
             else {
                 throw .invalid([
                     Diagnostic(
@@ -120,7 +120,7 @@ extension Planner {
         var result = [path] + real
         for grant in grants where grant.path != grant.source.path {
             for file in real where isInside(file, grant.source.path) {
-                result.append(grant.path + (String(file.utf8.dropFirst(grant.source.path.utf8.count)) ?? ""))
+                result.append(grant.path + pathBelow(file, grant.source.path))
             }
         }
         var seen: Set<[UInt8]> = []

@@ -56,8 +56,7 @@ public enum Guarantee: String, CaseIterable, Sendable, Hashable {
         case .ids: "no id of root or of another user outside; as root, ids shared with no other live jail"
         case .workspaceIds: "files made in the workspace belong to its owner"
         case .groups: "no supplementary group"
-        case .capabilities:
-            "all five capability sets are empty"
+        case .capabilities: "all five capability sets are empty"
         case .noNewPrivileges: "no executable can give privileges"
         case .seccomp: "only listed system calls, native architecture only"
         case .landlock: "a second wall around files, independent of mounts"

@@ -175,14 +175,10 @@ struct ShellScanner {
                 try doubleQuoted(&value)
             case UInt8(ascii: "\\"):
                 guard let next = peek(1) else { throw opaque("a backslash at the end") }
+                guard next != UInt8(ascii: "\n") else { throw opaque("a word that is continued on the next line") }
                 at += 1
-                // A continued line is nothing at all; any other character stands for itself.
-                if next != UInt8(ascii: "\n") {
-                    token.isQuoted = true
-                    value.append(next)
-                } else {
-                    throw opaque("a word that is continued on the next line")
-                }
+                token.isQuoted = true
+                value.append(next)
             case UInt8(ascii: "`"): throw opaque("a command substitution")
             case UInt8(ascii: "$"):
                 guard isLiteralDollar(before: peek(1)) else { throw opaque("an expansion", length: 2) }

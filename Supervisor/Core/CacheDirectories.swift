@@ -17,10 +17,6 @@ func makeDirectories(_ path: String) throws(LaunchFailure) {
     var made = ""
     for component in pathComponents(path) {
         made += "/" + component
-        try step("cache", made) { () throws(Errno) in
-            do throws(Errno) { try makeDirectory(made, mode: 0o700) } catch {
-                guard error == .exists else { throw error }
-            }
-        }
+        try step("cache", made) { () throws(Errno) in try makeDirectoryIfMissing(made, mode: 0o700) }
     }
 }

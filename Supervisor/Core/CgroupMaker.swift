@@ -23,9 +23,7 @@ struct CgroupMaker {
 
     /// Makes the group that jail-init is born in, and takes the lock that says that the jail is alive.
     mutating func makeBirthGroup() throws(LaunchFailure) -> BirthGroup {
-        let hierarchies = tree.hierarchies
-        let primaryBase = tree.unified ?? CgroupController.allCases.compactMap { hierarchies[$0] }.first
-        guard let primaryBase else {
+        guard let primaryBase = tree.bases.first else {
             throw LaunchFailure(step: "cgroups", remedy: tree.obstacle ?? "no cgroups can be made here")
         }
         let alive = try makePrimary(in: primaryBase)
@@ -94,9 +92,7 @@ struct CgroupMaker {
             do throws(Errno) { try makeDirectory(directory) } catch {
                 guard error == .noEntry else { throw error }
                 let parent = base + "/" + Self.parent
-                do throws(Errno) { try makeDirectory(parent) } catch {
-                    guard error == .exists else { throw error }
-                }
+                try makeDirectoryIfMissing(parent)
                 startCounting(parent)
                 try makeDirectory(directory)
             }
@@ -189,11 +185,7 @@ struct CgroupMaker {
     static func leaveBase(_ tree: CgroupTree) throws(LaunchFailure) {
         guard tree.mustLeave, tree.layout == .version2, let base = tree.unified else { return }
         let leaf = base + "/cordon-supervisor"
-        try step("cgroups", leaf) { () throws(Errno) in
-            do throws(Errno) { try makeDirectory(leaf) } catch {
-                guard error == .exists else { throw error }
-            }
-        }
+        try step("cgroups", leaf) { () throws(Errno) in try makeDirectoryIfMissing(leaf) }
         try step("cgroups", leaf + "/cgroup.procs") { () throws(Errno) in
             try writeText("\(processID)", to: leaf + "/cgroup.procs")
         }

@@ -167,7 +167,6 @@ private struct CommandRun: ~Copyable {
             let events = try step("epoll") { () throws(Errno) in
                 // While a command computes there is nothing to do, and nothing to keep in memory for it.
                 try poller.waitLightly(grace: 20, milliseconds: timeout)
-                return try poller.wait(milliseconds: 0)
             }
             for event in events {
                 guard let token = Token(rawValue: event.token) else { continue }

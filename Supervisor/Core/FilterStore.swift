@@ -2,7 +2,7 @@
 public import JailFilters
 internal import Linux
 
-/// Programs by fingerprint: in memory, on disk, else compiled.
+/// Programs by fingerprint: on disk, else compiled. A supervisor keeps those that it uses (`Supervisor.filterFiles`).
 ///
 /// The directory belongs to this user alone and lies outside of what jails may write (`outside(of:)`), or it is
 /// not used: whoever can write a filter can weaken it.

@@ -23,9 +23,7 @@ struct IdRange: ~Copyable {
             do throws(Errno) { return try open(file, [.readWrite, .noFollow]) } catch {
                 guard error == .noEntry else { throw error }
             }
-            do throws(Errno) { try makeDirectory(directory, mode: 0o700) } catch {
-                guard error == .exists else { throw error }
-            }
+            try makeDirectoryIfMissing(directory, mode: 0o700)
             return try open(file, [.readWrite, .create, .noFollow], mode: 0o600)
         }
         let start = UInt32.random(in: 0..<slots)

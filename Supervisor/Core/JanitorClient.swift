@@ -31,12 +31,10 @@ struct JanitorClient: ~Copyable, Sendable {
     private static func start(
         _ file: borrowing Descriptor, _ gate: borrowing Descriptor, _ null: borrowing Descriptor, _ executable: String
     ) throws(LaunchFailure) -> ChildProcess {
-        do throws(SpawnFailure) {
-            return try cloneAndExecute(
+        try launching(executable, as: "janitor") { () throws(SpawnFailure) in
+            try cloneAndExecute(
                 file, arguments: ["cordon-janitor"], namespaces: [], cgroup: nil, control: -1, null: null.raw,
                 ambientCapabilities: 0, gate: gate.raw)
-        } catch {
-            throw LaunchFailure(step: "janitor", object: executable, errno: error.errno)
         }
     }
 

@@ -111,11 +111,12 @@ func step<Result: ~Copyable>(
     do throws(Errno) { return try body() } catch { throw LaunchFailure(step: name, object: object, errno: error) }
 }
 
-/// Gives the start of a program its object.
+/// Gives the start of a program its object, and where it is part of a step of its own, that step's name.
 func launching<Result: ~Copyable>(
-    _ object: String, _ body: () throws(SpawnFailure) -> Result
+    _ object: String, as step: String? = nil, _ body: () throws(SpawnFailure) -> Result
 ) throws(LaunchFailure) -> Result {
     do throws(SpawnFailure) { return try body() } catch {
-        throw LaunchFailure(step: error.step == "clone3" ? "clone" : error.step, object: object, errno: error.errno)
+        let own = error.step == "clone3" ? "clone" : error.step
+        throw LaunchFailure(step: step ?? own, object: object, errno: error.errno)
     }
 }

@@ -35,10 +35,7 @@ public final class Supervisor: Sendable {
 
     /// Whether there is a jail that no supervisor holds the lock of.
     private static func hasRemains(_ tree: CgroupTree) -> Bool {
-        tree.jailGroups().contains { group in
-            guard let lock = try? open(group, [.readOnly, .directory]) else { return false }
-            return (try? tryLock(lock.raw)) == true
-        }
+        tree.jailGroups().contains { CgroupTree.lockIfAbandoned($0) != nil }
     }
 
     /// What is left of others is no reason not to start a jail of one's own, so this may fail.

@@ -44,9 +44,10 @@ struct Janitor {
     /// Removes the jails whose supervisor is dead. Returns the first groups of the others.
     private static func sweep(_ tree: CgroupTree) -> [String] {
         tree.jailGroups().filter { group in
-            guard let lock = try? open(group, [.readOnly, .directory]) else { return false }
-            guard (try? tryLock(lock.raw)) == true else { return true }
+            // Held while the group is removed, so that two janitors do not meet in it.
+            guard let lock = CgroupTree.lockIfAbandoned(group) else { return true }
             remove(group, tree)
+            _ = consume lock
             return false
         }
     }
@@ -59,7 +60,7 @@ struct Janitor {
             removeGroup(group + "/" + child)
         }
         awaitEmpty(group)
-        let name = group.split(separator: "/").last.map(String.init) ?? ""
+        let name = pathComponents(group).last ?? ""
         for base in tree.bases where base != tree.bases.first {
             removeGroup(base + "/" + CgroupTree.parent + "/" + name)
         }
