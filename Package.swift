@@ -11,6 +11,11 @@ let strict: [SwiftSetting] = [
 let c: [CSetting] = [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])]
 let staticExecutable: [LinkerSetting] = [.unsafeFlags(["-static-executable"], .when(configuration: .release))]
 
+let programTables = [
+    "archives.toml", "build.toml", "builtins.toml", "editors.toml", "files.toml", "git.toml", "interpreters.toml",
+    "network.toml", "packages.toml", "system.toml", "text.toml", "wrappers.toml",
+]
+
 // Dependencies point one way: Policies ← Jail ← Supervisor.
 let policies: [Target] = [
     .target(
@@ -35,6 +40,16 @@ let policies: [Target] = [
     .target(
         name: "PolicyShell", dependencies: ["CTreeSitter", "CTreeSitterBash"], path: "Policies/Shell",
         swiftSettings: strict),
+    .target(
+        name: "CRe2", path: "Policies/CRe2", cxxSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror", "-O2"])],
+        linkerSettings: [.linkedLibrary("re2"), .linkedLibrary("stdc++")]),
+    // The table of programs as bytes, by C23's #embed.
+    .target(
+        name: "CPrograms", path: "Policies/Programs", exclude: programTables + ["README.md"], sources: ["programs.c"],
+        cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror", "-Wno-c23-extensions"])]),
+    .target(
+        name: "PolicyDecision", dependencies: ["CPrograms", "CRe2", "PolicyModel", "PolicyShell"],
+        path: "Policies/Decision", swiftSettings: strict),
     .target(
         name: "PolicyModel", dependencies: ["CToml", "PolicyPresets"], path: "Policies/Model", swiftSettings: strict),
 ]
@@ -84,10 +99,13 @@ let tests: [Target] = [
     .testTarget(
         name: "PolicyModelTests", dependencies: ["PolicyModel", "PolicyPresets"], path: "Tests/PolicyModelTests",
         swiftSettings: strict),
+    .target(name: "TestSupport", path: "Tests/Support", exclude: ["commands.jsonl"], swiftSettings: strict),
     .testTarget(
-        name: "PolicyShellTests", dependencies: ["PolicyShell"], path: "Tests/PolicyShellTests",
-        exclude: ["commands.jsonl"],
+        name: "PolicyShellTests", dependencies: ["PolicyShell", "TestSupport"], path: "Tests/PolicyShellTests",
         swiftSettings: strict),
+    .testTarget(
+        name: "PolicyDecisionTests", dependencies: ["PolicyDecision", "PolicyModel", "PolicyPresets", "TestSupport"],
+        path: "Tests/PolicyDecisionTests", swiftSettings: strict),
     .executableTarget(name: "filter-fixture", path: "Tests/FilterFixture", cSettings: c),
     .testTarget(
         name: "JailFiltersTests", dependencies: ["JailFilters", "CLibseccomp", "CLinux", "Linux"],

@@ -46,6 +46,12 @@ extension Planner {
                 found[Array(path.utf8)] = (path, (found[Array(path.utf8)]?.writable ?? false) || writable)
             }
         }
+        // A run that ignored one would either break or be open.
+        problems += policy.networkGrants.map { grant in
+            Diagnostic(
+                location: grant.location, message: "the network grant `\(grant.value)` cannot be enforced yet",
+                remedy: "remove it; with `network.mode = \"deny\"` nothing can be reached")
+        }
         guard problems.isEmpty else { throw .invalid(problems) }
         if let workspace = found[Array(request.workspace.utf8)], let linked = LinkedWorktree(of: request.workspace) {
             worktree = linked

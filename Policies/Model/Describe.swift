@@ -21,6 +21,11 @@ extension Policy: CustomStringConvertible {
         text.list("caches", fileSystem.caches.map(\.value.rawValue))
         text.table("network")
         text.string("mode", network.value.rawValue)
+        for grant in networkGrants {
+            text.array("network.grant")
+            text.string("host", grant.value.host)
+            text.line("ports", "[" + grant.value.ports.map { "\($0)" }.joined(separator: ", ") + "]")
+        }
         environment.describe(in: &text)
         resources.describe(in: &text)
         text.table("seccomp")
@@ -29,7 +34,60 @@ extension Policy: CustomStringConvertible {
         if let user = identity.user { text.string("user", user.description) }
         text.line("root", "\(identity.root.value)")
         text.string("hostname", identity.hostname)
+        describeCommands(in: &text)
         return text.text
+    }
+}
+
+extension Policy {
+    fileprivate func describeCommands(in text: inout TomlText) {
+        text.table("defaults")
+        let answers = [
+            ("command", defaults.command), ("opaque", defaults.opaque), ("jailed", defaults.jailed),
+            ("headless_ask", defaults.headlessAsk),
+        ]
+        for case (let key, let answer?) in answers { text.string(key, answer.value.rawValue) }
+        if approval != ApprovalRules() {
+            text.table("approval")
+            if let scopes = approval.scopes { text.list("scopes", scopes.value.map(\.rawValue)) }
+            if let expiry = approval.expiry { text.string("expiry", formatDuration(expiry.value)) }
+            if let approvers = approval.approvers { text.list("approvers", approvers.value.map(\.rawValue)) }
+        }
+        for rule in commands.sorted(by: { $0.id.utf8.lexicographicallyPrecedes($1.id.utf8) }) {
+            rule.describe(in: &text)
+        }
+        for test in tests {
+            text.array("test")
+            text.string("run", test.run.value)
+            if let directory = test.directory { text.string("cwd", directory) }
+            if test.isJailed { text.line("jailed", "true") }
+            let expected = [("decision", test.decision?.rawValue), ("rule", test.rule)]
+            text.inline("expect", expected.compactMap { key, value in value.map { "\(key) = \(basicString($0))" } })
+        }
+    }
+}
+
+extension CommandRule {
+    fileprivate func describe(in text: inout TomlText) {
+        text.array("command")
+        text.string("id", id)
+        text.list("argv", argv.words)
+        if let flags { text.inline("flags", ["allow = " + TomlText.array(flags.map(\.glob.text))]) }
+        text.string("decision", decision.rawValue)
+        var rewritten: [String] = []
+        if !rewrite.config.isEmpty { rewritten.append("config = " + TomlText.array(rewrite.config)) }
+        if !rewrite.environmentUnset.isEmpty {
+            rewritten.append("env_unset = " + TomlText.array(rewrite.environmentUnset.map(\.text)))
+        }
+        if !rewritten.isEmpty { text.inline("rewrite", rewritten) }
+        if let reason { text.string("reason", reason) }
+        if !except.isEmpty {
+            text.line("except", "[" + except.map { TomlText.array($0.words) }.joined(separator: ", ") + "]")
+        }
+        if isLocked { text.line("locked", "true") }
+        if isInteractive { text.line("interactive", "true") }
+        if !match.isEmpty { text.list("match", match.map(\.value)) }
+        if !notMatch.isEmpty { text.list("not_match", notMatch.map(\.value)) }
     }
 }
 
@@ -65,11 +123,17 @@ extension ResourceLimits {
 private struct TomlText {
     private(set) var text = ""
 
+    static func array(_ values: [String]) -> String { "[" + values.map(basicString).joined(separator: ", ") + "]" }
+
+    mutating func array(_ name: String) { text += "\n[[\(name)]]\n" }
+    mutating func inline(_ key: String, _ entries: [String]) {
+        line(key, "{ " + entries.joined(separator: ", ") + " }")
+    }
     mutating func table(_ name: String) { text += "\n[\(name)]\n" }
     mutating func line(_ key: String, _ value: String) { text += "\(key) = \(value)\n" }
     mutating func string(_ key: String, _ value: String) { line(key, basicString(value)) }
     mutating func list(_ key: String, _ values: [String]) {
-        line(key, "[" + values.map(basicString).joined(separator: ", ") + "]")
+        line(key, Self.array(values))
     }
 }
 

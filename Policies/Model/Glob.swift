@@ -200,3 +200,27 @@ private struct GlobParser {
         throw InvalidValue("a class `[` is not closed", remedy: "close it with `]`, or write `\\[` for a bracket")
     }
 }
+
+extension Glob {
+    /// A pattern that matches one name and nothing else.
+    package init(escaping name: String) throws(InvalidValue) {
+        try self.init(name.unicodeScalars.map { "*?[]\\{}".unicodeScalars.contains($0) ? "\\\($0)" : "\($0)" }.joined())
+    }
+
+    /// A shell's pattern for one name, in which braces and repeated stars mean nothing more.
+    package init(shell pattern: String) throws(InvalidValue) {
+        var text = ""
+        var previous: Unicode.Scalar?
+        for scalar in pattern.unicodeScalars {
+            if scalar == "*", previous == "*" { continue }
+            if scalar == "{" || scalar == "}" { text += "\\" }
+            text.unicodeScalars.append(scalar)
+            previous = scalar
+        }
+        // A POSIX class such as [[:alpha:]] is not known here.
+        if text.utf8.contains(UInt8(ascii: ":")), pattern.contains("[:") {
+            throw InvalidValue("a class of characters is not known")
+        }
+        try self.init(text)
+    }
+}

@@ -1,48 +1,25 @@
-// Network grants by name. They are read and checked, so that a policy can be written for the version that enforces
-// them; until then each is refused: a run that ignored one would either break or be open.
+// Network grants by name. They are read, and judged by the engine; a run refuses them until they can be enforced.
 
 extension TableReader {
     /// `network.allow = ["host:port"]` and `[[network.grant]]` with `host` and `ports`.
-    func refuseGrants() {
-        for grant in list("allow", grantText) ?? [] { refuse(grant.value, at: grant.location) }
-        guard let entry = entry("grant") else { return }
-        guard entry.kind == .array else {
-            findings.report(
-                "`network.grant` must be an array of tables, not \(entry.kindName)", at: entry.location,
-                remedy: "write `[[network.grant]]`")
-            return
-        }
-        for element in document.children(of: entry) {
-            guard element.kind == .table else {
-                findings.report(
-                    "`network.grant` must be an array of tables, but holds \(element.kindName)", at: element.location,
-                    remedy: "write `[[network.grant]]`")
-                continue
-            }
-            TableReader(
-                element, of: document, path: "network.grant", keys: ["host", "ports", "reason"], findings: findings
-            ).refuseGrant()
-        }
+    func grants() -> [Located<NetworkGrant>] {
+        let short = list("allow", grantText) ?? []
+        return short + tables("grant", keys: ["host", "ports", "reason"]).compactMap { $0.grant() }
     }
 
-    private func refuseGrant() {
+    private func grant() -> Located<NetworkGrant>? {
         for key in ["host", "ports"] where entry(key) == nil {
             findings.report("`network.grant` lacks `\(key)`", at: node.location)
         }
         let host = read("host", grantHost)
-        _ = list("ports", count(upTo: 65_535))
+        let ports = list("ports", count(upTo: 65_535))
         _ = read("reason", string)
-        if let host { refuse(host.value, at: node.location) }
-    }
-
-    private func refuse(_ grant: String, at location: SourceLocation?) {
-        findings.report(
-            "the network grant \(quoted(grant)) cannot be enforced yet", at: location,
-            remedy: "remove it; with `network.mode = \"deny\"` nothing can be reached")
+        guard let host, let ports else { return nil }
+        return Located(NetworkGrant(host: host.value, ports: ports.map { UInt16($0.value) }), at: node.location)
     }
 }
 
-private func grantText(_ node: TomlNode) throws(InvalidValue) -> String {
+private func grantText(_ node: TomlNode) throws(InvalidValue) -> NetworkGrant {
     let text = try string(node)
     guard let colon = text.utf8.lastIndex(of: UInt8(ascii: ":")),
         let port = decimal(text.utf8[text.utf8.index(after: colon)...]), (1...65_535).contains(port),
@@ -51,7 +28,7 @@ private func grantText(_ node: TomlNode) throws(InvalidValue) -> String {
         throw InvalidValue(
             "\(quoted(text)) is not a host and a port", remedy: "write \"host:port\", such as \"pypi.org:443\"")
     }
-    return text
+    return NetworkGrant(host: String(text[..<colon]), ports: [UInt16(port)])
 }
 
 private func grantHost(_ node: TomlNode) throws(InvalidValue) -> String {

@@ -228,3 +228,90 @@ private struct PathPatternParser {
         }
     }
 }
+
+extension PathPattern {
+    /// As ``covers(relativePath:)``, for names as code points.
+    package func covers(characters names: [[UInt32]]) -> Bool { matches(names: names, andBelow: true) }
+
+    /// Whether some path exists that the pattern is about and that a shell's pattern of these names stands for.
+    ///
+    /// A shell's `*` and `?` do not match a leading dot (bash(1), Pathname Expansion).
+    ///
+    /// - Parameter atAnyDepth: whether the last name may stand in any directory, as with `--include`.
+    package func canMeet(_ names: [Glob], ignoringCase: Bool = false, atAnyDepth: Bool = false) -> Bool {
+        func meets(_ component: Int, _ name: Int) -> Bool {
+            // All of the pattern is used up: it is about this path and all below.
+            if component == components.count { return true }
+            if atAnyDepth {
+                return components.contains { part in
+                    if case .name(let glob) = part {
+                        return glob.canMeet(names[0], ignoringCase: ignoringCase, hidesDots: false)
+                    }
+                    return false
+                }
+            }
+            // The shell's path is used up: what is denied lies below it, and is the kernel's to keep.
+            if name == names.count { return components[component...].allSatisfy { $0 == .anyDepth } }
+            switch components[component] {
+            case .anyDepth: return meets(component + 1, name) || meets(component, name + 1)
+            case .name(let glob):
+                return glob.canMeet(names[name], ignoringCase: ignoringCase, hidesDots: true)
+                    && meets(component + 1, name + 1)
+            }
+        }
+        // Paths of a command have few names; a hostile one must not cost more than the product.
+        guard names.count * components.count <= 4096, components.filter({ $0 == .anyDepth }).count <= 3 else {
+            return true
+        }
+        return meets(0, 0)
+    }
+}
+
+extension Glob {
+    /// Whether some name matches both.
+    ///
+    /// - Parameter hidesDots: whether the other, if it starts with a wildcard, matches no name with a leading dot.
+    func canMeet(_ other: Glob, ignoringCase: Bool, hidesDots: Bool) -> Bool {
+        // The states reached in the other pattern after each token of this one: the product of both automata.
+        let mine = tokens, theirs = other.tokens
+        guard mine.count * theirs.count <= 1 << 16 else { return true }
+        let hides = hidesDots && theirs.first.map { if case .character = $0 { false } else { true } } ?? false
+        var seen = [Bool](repeating: false, count: (mine.count + 1) * (theirs.count + 1) * 2)
+        var pending = [(0, 0, true)]
+        while let (i, j, isFirst) = pending.popLast() {
+            let key = ((i * (theirs.count + 1)) + j) * 2 + (isFirst ? 1 : 0)
+            if seen[key] { continue }
+            seen[key] = true
+            if i == mine.count, j == theirs.count { return true }
+            if i < mine.count, mine[i] == .anySequence { pending.append((i + 1, j, isFirst)) }
+            if j < theirs.count, theirs[j] == .anySequence { pending.append((i, j + 1, isFirst)) }
+            guard i < mine.count, j < theirs.count else { continue }
+            let canDot = !(isFirst && hides)
+            guard mine[i].sharesCharacter(with: theirs[j], ignoringCase: ignoringCase, dots: canDot) else { continue }
+            let nextI = mine[i] == .anySequence ? i : i + 1
+            let nextJ = theirs[j] == .anySequence ? j : j + 1
+            pending.append((nextI, nextJ, false))
+        }
+        return false
+    }
+}
+
+extension Glob.Token {
+    /// Whether one character fits both; a dot counts only where `dots` says so.
+    fileprivate func sharesCharacter(with other: Glob.Token, ignoringCase: Bool, dots: Bool) -> Bool {
+        let dot = UInt32(0x2E)
+        func fits(_ token: Glob.Token, _ character: UInt32) -> Bool {
+            guard dots || character != dot else { return false }
+            if token == .anySequence || token.matches(character) { return true }
+            guard ignoringCase, let scalar = Unicode.Scalar(character) else { return false }
+            let cases = [scalar.properties.lowercaseMapping, scalar.properties.uppercaseMapping]
+            return cases.contains { text in text.unicodeScalars.first.map { token.matches($0.value) } ?? false }
+        }
+        switch (self, other) {
+        case (.character(let a), _): return fits(self, a) && fits(other, a)
+        case (_, .character(let b)): return fits(self, b) && fits(other, b)
+        // Two sets or wildcards: taken to meet, which can only make a verdict stricter.
+        default: return true
+        }
+    }
+}

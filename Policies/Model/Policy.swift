@@ -1,4 +1,4 @@
-/// The part of a policy that confines: one file merged with what it extends, complete and checked.
+/// A policy: one file merged with what it extends, complete and checked.
 ///
 /// A value made by ``init(name:)`` confines completely: nothing is readable, nothing is passed, there is no network.
 public struct Policy: Sendable, Equatable {
@@ -20,6 +20,18 @@ public struct Policy: Sendable, Equatable {
     public var identity = IdentityRules()
     /// Guarantees that a run may go without, and where the policy says so.
     public var allowDegraded: [Guarantee: SourceLocation] = [:]
+    /// What is said about commands that no rule matches.
+    public var defaults = CommandDefaults()
+    /// Which commands may be started. Their order means nothing.
+    public var commands: [CommandRule] = []
+    /// How an `ask` can be answered.
+    public var approval = ApprovalRules()
+    /// Tests of this very file.
+    public var tests: [PolicyTest] = []
+    /// Who can be talked to by name. A run refuses them until they can be enforced.
+    public var networkGrants: [Located<NetworkGrant>] = []
+    /// The keys that some file states, as in `fs.read`.
+    public var stated: Set<String> = []
 
     /// A policy of defaults.
     public init(name: String) { self.name = name }

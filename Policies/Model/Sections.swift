@@ -5,15 +5,12 @@
 private let topLevelKeys =
     ["version", "extends", "allow_degraded", "fs", "network", "env", "resources", "seccomp", "identity"]
     + commandRuleKeys
-/// Tables of command rules: part of the language, but of a later version.
-private let commandRuleKeys = ["defaults", "command", "test", "approval"]
 
 extension Policy {
     /// Lays one file over the policy.
     mutating func apply(_ document: TomlDocument, findings: Findings) {
         let root = TableReader(document.root, of: document, path: "", keys: topLevelKeys, findings: findings)
         root.checkVersion()
-        root.refuseCommandRules()
         for guarantee in root.list("allow_degraded", choice as TableReader.Conversion<Guarantee>) ?? [] {
             allowDegraded[guarantee.value] = guarantee.location
         }
@@ -22,13 +19,27 @@ extension Policy {
         resources.read(from: root)
         if let table = root.table("network", keys: ["mode", "allow", "grant"]) {
             table.read("mode", into: &network, choice)
-            table.refuseGrants()
+            readGrants(from: table)
         }
+        defaults.read(from: root)
+        approval.read(from: root)
+        readCommands(from: root)
+        readTests(from: root)
+        note(root)
         root.table("seccomp", keys: ["preset"])?.read("preset", into: &seccomp, choice)
         if let table = root.table("identity", keys: ["user", "root", "hostname"]) {
             table.read("user", into: &identity.user, userIdentity)
             table.read("root", into: &identity.root, boolean)
             if let name = table.read("hostname", PolicyModel.hostname) { identity.hostname = name.value }
+        }
+    }
+}
+
+extension Policy {
+    /// Remembers what was said at all: a tier that does not speak of something leaves it to the others.
+    private mutating func note(_ root: TableReader) {
+        for section in root.entries where section.kind == .table {
+            for entry in root.document.children(of: section) { stated.insert("\(section.key).\(entry.key)") }
         }
     }
 }
@@ -46,15 +57,6 @@ extension TableReader {
             findings.report("`version` \(other) is not known to this Cordon", at: entry.location, remedy: remedy)
         default:
             findings.report("`version` must be an integer, not \(entry.kindName)", at: entry.location, remedy: remedy)
-        }
-    }
-
-    fileprivate func refuseCommandRules() {
-        for key in commandRuleKeys {
-            guard let entry = entry(key) else { continue }
-            findings.report(
-                "`\(key)`: command rules are not enforced by this version yet, so the policy would be silently weaker",
-                at: entry.keyLocation, remedy: "remove the table, and bound commands by fs, network and resources")
         }
     }
 }

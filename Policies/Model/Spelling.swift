@@ -1,7 +1,7 @@
 // Words of a policy in messages: quoted so that hostile text cannot drive a terminal, with the nearest known word.
 
 /// Control and format characters (escape sequences, bidirectional overrides) replaced by `\u{…}`.
-func printable(_ text: String) -> String {
+package func printable(_ text: String) -> String {
     var result = ""
     for scalar in text.unicodeScalars {
         switch scalar.properties.generalCategory {
@@ -15,7 +15,7 @@ func printable(_ text: String) -> String {
 }
 
 /// A word for a message: in backquotes, printable, at most 60 code points of it.
-func quoted(_ word: String) -> String {
+package func quoted(_ word: String) -> String {
     // Scalars, since one character of Swift's can have any number of combining marks.
     let head = String(String.UnicodeScalarView(word.unicodeScalars.prefix(60)))
     return "`" + printable(head) + (head.utf8.count < word.utf8.count ? "…" : "") + "`"
@@ -34,7 +34,7 @@ public func nearest(to word: String, in candidates: [String]) -> String? {
 }
 
 /// "did you mean …? valid are …"
-func suggestion(for word: String, in candidates: [String]) -> String {
+package func suggestion(for word: String, in candidates: [String]) -> String {
     let guess = nearest(to: word, in: candidates).map { "did you mean `\($0)`? " } ?? ""
     return guess + "valid: " + candidates.joined(separator: ", ")
 }
@@ -61,4 +61,4 @@ func editDistance(_ first: String, _ second: String) -> Int {
 
 /// Whether two texts are the same bytes. Swift's `==` also takes canonically equivalent texts for equal, but
 /// to the kernel those are two names.
-func sameBytes(_ first: String, _ second: String) -> Bool { first.utf8.elementsEqual(second.utf8) }
+package func sameBytes(_ first: String, _ second: String) -> Bool { first.utf8.elementsEqual(second.utf8) }

@@ -2,8 +2,8 @@ import CToml
 
 // A parsed TOML file in Swift's own values. This is the only file that touches memory of the C library.
 
-struct TomlNode {
-    enum Kind: Equatable {
+package struct TomlNode {
+    package enum Kind: Equatable {
         case table, array, dateTime
         case string(String)
         case integer(Int64)
@@ -11,13 +11,13 @@ struct TomlNode {
         case boolean(Bool)
     }
 
-    let kind: Kind
-    let location: SourceLocation
+    package let kind: Kind
+    package let location: SourceLocation
     /// Empty for the root and for elements of arrays.
-    let key: String
-    let keyLocation: SourceLocation
+    package let key: String
+    package let keyLocation: SourceLocation
     /// Where the children of a table or an array lie in ``TomlDocument/nodes``.
-    let children: Range<Int>
+    package let children: Range<Int>
 
     /// The kind with its article, for messages.
     var kindName: String {
@@ -33,12 +33,12 @@ struct TomlNode {
     }
 }
 
-struct TomlDocument {
+package struct TomlDocument {
     /// The root table is the first. Flat, so that no depth of nesting can exhaust the stack.
-    let nodes: [TomlNode]
+    package let nodes: [TomlNode]
 
     /// - Throws: the parser's complaint; it stops at the first.
-    init(_ bytes: [UInt8], file: String) throws(PolicyError) {
+    package init(_ bytes: [UInt8], file: String) throws(PolicyError) {
         let parsed = unsafe bytes.withUnsafeBufferPointer { buffer in
             unsafe ctoml_parse(buffer.baseAddress, buffer.count)
         }
@@ -61,9 +61,9 @@ struct TomlDocument {
         nodes = unsafe raw.map { unsafe TomlNode($0, file: file) }
     }
 
-    var root: TomlNode { nodes[0] }
+    package var root: TomlNode { nodes[0] }
 
-    func children(of node: TomlNode) -> ArraySlice<TomlNode> { nodes[node.children] }
+    package func children(of node: TomlNode) -> ArraySlice<TomlNode> { nodes[node.children] }
 }
 
 extension TomlNode {

@@ -1,4 +1,5 @@
 // What the analysis must see, and what it must refuse to see through.
+import TestSupport
 import Testing
 
 @testable import PolicyShell

@@ -1,0 +1,41 @@
+#include "CRe2.h"
+
+#include <re2/re2.h>
+
+#include <cstring>
+#include <new>
+
+struct cre2_pattern {
+    RE2 expression;
+    cre2_pattern(const re2::StringPiece &text, const RE2::Options &options) : expression(text, options) {}
+};
+
+cre2_pattern *cre2_compile(const char *text, size_t count, char *error, size_t size) {
+    RE2::Options options;
+    options.set_log_errors(false);
+    options.set_max_mem(1 << 20);
+    const char *reason = "no memory";
+    cre2_pattern *pattern = nullptr;
+    try {
+        pattern = new cre2_pattern(re2::StringPiece(text, count), options);
+        if (pattern->expression.ok()) return pattern;
+        reason = pattern->expression.error().c_str();
+    } catch (const std::bad_alloc &) {
+    }
+    if (size > 0) {
+        std::strncpy(error, reason, size - 1);
+        error[size - 1] = '\0';
+    }
+    delete pattern;
+    return nullptr;
+}
+
+void cre2_free(cre2_pattern *pattern) { delete pattern; }
+
+bool cre2_matches(const cre2_pattern *pattern, const char *text, size_t count) {
+    try {
+        return RE2::FullMatch(re2::StringPiece(text, count), pattern->expression);
+    } catch (const std::bad_alloc &) {
+        return false;
+    }
+}

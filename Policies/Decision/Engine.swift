@@ -1,0 +1,142 @@
+// The engine: request → verdict. It opens nothing and starts nothing; what it must know of the machine it is told.
+public import PolicyModel
+internal import PolicyShell
+
+/// One of the files that have a say, from the machine's owner down to the one request.
+public struct Tier: Sendable {
+    /// Whose word it is.
+    public enum Name: String, Sendable, CaseIterable {
+        case system, user, project, session
+    }
+
+    /// Whose word it is.
+    public var name: Name
+    /// What it says, merged with what it extends.
+    public var policy: Policy
+
+    /// A tier.
+    public init(_ name: Name, _ policy: Policy) {
+        self.name = name
+        self.policy = policy
+    }
+}
+
+/// What is asked: may this be started?
+public struct CommandRequest: Sendable {
+    /// What would be started.
+    public enum Subject: Sendable {
+        /// A string for bash, of any bytes.
+        case string([UInt8])
+        /// A program and its arguments, without a shell.
+        case argv([String])
+    }
+
+    /// What would be started.
+    public var subject: Subject
+    /// The workspace's absolute path.
+    public var workspace: String
+    /// The absolute working directory.
+    public var directory: String
+    /// Whether it would run in a jail made by the same policy.
+    public var isJailed: Bool
+    /// Whether it must run exactly as it stands, without a rewrite.
+    public var asIs: Bool
+
+    /// A request.
+    public init(
+        _ subject: Subject, workspace: String, directory: String? = nil, isJailed: Bool = false, asIs: Bool = false
+    ) {
+        self.subject = subject
+        self.workspace = workspace
+        self.directory = directory ?? workspace
+        self.isJailed = isJailed
+        self.asIs = asIs
+    }
+}
+
+/// Judges requests by the tiers of a policy. Making one compiles the rules; judging keeps nothing.
+public struct Engine: Sendable {
+    /// Gives the absolute path without links that a path leads to, as far as it exists; nil where that is not known.
+    public typealias Resolver = @Sendable (String) -> String?
+
+    let tiers: [CompiledTier]
+    let table: ProgramTable
+    let resolve: Resolver
+
+    /// Compiles tiers.
+    ///
+    /// - Parameter resolve: looks through symbolic links. Without it, paths are judged by their names alone.
+    /// - Throws: ``PolicyError`` for expressions that cannot be compiled.
+    public init(_ tiers: [Tier], resolve: @escaping Resolver = { _ in nil }) throws(PolicyError) {
+        var compiled: [CompiledTier] = []
+        for tier in tiers { compiled.append(try CompiledTier(tier)) }
+        self.tiers = compiled
+        table = ProgramTable.shared
+        self.resolve = resolve
+    }
+
+    /// The verdict on a request.
+    public func judge(_ request: CommandRequest) -> Verdict {
+        var judge = Judge(engine: self, request: request)
+        switch request.subject {
+        case .string(let bytes): return judge.verdict(string: bytes)
+        case .argv(let words): return judge.verdict(argv: words)
+        }
+    }
+}
+
+/// A tier, ready to be asked.
+struct CompiledTier: Sendable {
+    let name: Tier.Name
+    let policy: Policy
+    /// The rules about each program.
+    let rules: [String: [CompiledRule]]
+    let files: CompiledFileRules
+    /// Whether the policy's own PATH names a directory that commands may write: then no bare name is what it seems.
+    let writableSearchPath: String?
+
+    init(_ tier: Tier) throws(PolicyError) {
+        name = tier.name
+        policy = tier.policy
+        var rules: [String: [CompiledRule]] = [:]
+        var diagnostics: [Diagnostic] = []
+        for rule in tier.policy.commands {
+            do throws(InvalidValue) {
+                rules[rule.argv.program, default: []].append(try CompiledRule(rule))
+            } catch {
+                diagnostics.append(
+                    Diagnostic(
+                        location: rule.argv.location ?? rule.location, message: error.message, remedy: error.remedy))
+            }
+        }
+        guard diagnostics.isEmpty else { throw PolicyError(diagnostics: diagnostics) }
+        self.rules = rules
+        files = CompiledFileRules(tier.policy)
+        writableSearchPath = tier.policy.environment.set["PATH"].flatMap { path in
+            path.split(separator: ":", omittingEmptySubsequences: false).map(String.init).first { directory in
+                directory.utf8.first != UInt8(ascii: "/")
+                    || tier.policy.fileSystem.write.contains { pattern in
+                        pattern.value.anchor == .root
+                            && pattern.value.covers(relativePath: PathPattern.components(of: directory))
+                    }
+            }
+        }
+    }
+
+    /// Whether it says anything about commands.
+    var speaksOfCommands: Bool {
+        let defaults = policy.defaults
+        return !policy.commands.isEmpty || defaults.command != nil || defaults.opaque != nil || defaults.jailed != nil
+    }
+
+    /// Whether nothing can be run by it.
+    var isVerdictOnly: Bool { policy.fileSystem.read.isEmpty && policy.fileSystem.write.isEmpty }
+
+    /// What it says where no rule matches.
+    func fallback(isOpaque: Bool, isJailed: Bool) -> (decision: Located<Decision>, key: String)? {
+        let defaults = policy.defaults
+        if isJailed, let jailed = defaults.jailed { return (jailed, "defaults.jailed") }
+        if isOpaque, let opaque = defaults.opaque { return (opaque, "defaults.opaque") }
+        return defaults.command.map { ($0, "defaults.command") }
+    }
+}

@@ -1,0 +1,390 @@
+// A command's words, taken apart as its program would: options with their values, operands with their classes.
+//
+// What the table does not know is kept as unknown: nothing that is unknown passes a rule that allows.
+internal import PolicyShell
+
+/// A word of a command.
+struct Word: Sendable, Hashable {
+    enum Form: Sendable, Hashable {
+        /// Its value is its text.
+        case literal
+        /// It stands for the names of files that match.
+        case pattern
+        /// What it is shows when the command runs; the text is empty.
+        case computed
+    }
+
+    var text: String
+    var form = Form.literal
+
+    /// Whether it may become an option when it is expanded.
+    var mayBecomeOption: Bool {
+        switch form {
+        case .literal: false
+        case .computed: true
+        case .pattern:
+            switch text.utf8.first {
+            case UInt8(ascii: "*"), UInt8(ascii: "?"), UInt8(ascii: "["), UInt8(ascii: "-"), UInt8(ascii: "\\"): true
+            default: false
+            }
+        }
+    }
+
+    /// For messages.
+    var shown: String { form == .computed ? "what is computed" : text }
+}
+
+extension Word {
+    init(_ word: ShellWord) {
+        self.init(text: word.text, form: word.isPattern ? .pattern : .literal)
+    }
+}
+
+struct Invocation: Sendable {
+    struct Option: Sendable {
+        /// As the table names it, or as it is written where it is not known.
+        var name: String
+        /// The whole word.
+        var word: String
+        /// Nil where it is not known.
+        var spec: OptionSpec?
+        var value: Word?
+        var kind: ValueClass?
+    }
+
+    struct Operand: Sendable {
+        var word: Word
+        /// Nil where the table does not say.
+        var kind: ValueClass?
+        /// Whether `--` stands somewhere in front.
+        var isAfterDashes: Bool
+    }
+
+    /// The subcommands that are written, without those that the table assumes.
+    var written: [String] = []
+    /// The program and its subcommands.
+    var path: [String]
+    /// What is known about the last of them; nil for an unknown program or subcommand.
+    var spec: ProgramSpec?
+    var options: [Option] = []
+    var operands: [Operand] = []
+    /// Commands in its words, as behind `timeout 5` and `find -exec`.
+    var inner: [[Word]] = []
+    /// Strings that a shell runs.
+    var strings: [Word] = []
+    /// Effects of the program and of its subcommand.
+    var effects: Set<Effect> = []
+    /// Whether a file's name that a pattern stands for could be taken for a powerful option.
+    var mayHideOptions = false
+
+    /// Takes a command apart.
+    ///
+    /// - Parameter words: the name first.
+    init(_ words: [Word], table: ProgramTable) {
+        let name = words.first?.text ?? ""
+        path = [name]
+        spec = table.spec([name])
+        var reader = InvocationReader(rest: words.dropFirst(), invocation: self, table: table)
+        reader.read()
+        self = reader.invocation
+    }
+}
+
+private struct InvocationReader {
+    var rest: ArraySlice<Word>
+    var invocation: Invocation
+    let table: ProgramTable
+    private var isAfterDashes = false
+    private var operands: [(word: Word, isAfterDashes: Bool)] = []
+
+    init(rest: ArraySlice<Word>, invocation: Invocation, table: ProgramTable) {
+        self.rest = rest
+        self.invocation = invocation
+        self.table = table
+    }
+
+    mutating func read() {
+        while let spec = invocation.spec {
+            invocation.effects.formUnion(spec.effects)
+            guard readWords(spec) else { break }
+        }
+        if invocation.spec == nil { readUnknown() }
+        assignOperands()
+    }
+
+    /// Without a table every word that starts with a dash counts as an option, `--` too.
+    private mutating func readUnknown() {
+        while let word = rest.popFirst() {
+            if word.text.utf8.first == UInt8(ascii: "-"), word.text != "-" {
+                addUnknown(word)
+            } else {
+                if word.mayBecomeOption { invocation.mayHideOptions = true }
+                invocation.operands.append(.init(word: word, kind: nil, isAfterDashes: false))
+            }
+        }
+    }
+
+    private mutating func addUnknown(_ word: Word) {
+        invocation.options.append(.init(name: word.text, word: word.text))
+    }
+
+    /// Reads words by one table. True when a subcommand's table goes on.
+    private mutating func readWords(_ spec: ProgramSpec) -> Bool {
+        let stopsAtOperand = spec.hasSubcommands || spec.style == .gnuStrict || spec.style == .posix
+        // A command in the words goes to the end, whatever options it has.
+        let takesCommand = spec.operands.contains { $0.kind == .innerCommand }
+        while let word = rest.first {
+            let isOption =
+                !isAfterDashes && spec.style != .none && word.text.utf8.first == UInt8(ascii: "-") && word.text != "-"
+                && word.form != .computed
+            if isOption {
+                if word.form == .pattern {
+                    rest.removeFirst()
+                    addUnknown(word)
+                    continue
+                }
+                if word.text == "--", spec.style != .single || spec.options["--"] == nil {
+                    rest.removeFirst()
+                    isAfterDashes = true
+                    continue
+                }
+                if readOption(spec, word) { continue }
+                if spec.hasSubcommands, let name = spec.defaultSubcommand {
+                    return enter(name, consuming: false)
+                }
+                rest.removeFirst()
+                addUnknown(word)
+                continue
+            }
+            if spec.hasSubcommands {
+                if word.form == .literal, table.spec(invocation.path + [word.text]) != nil {
+                    return enter(word.text, consuming: true)
+                }
+                if let name = spec.defaultSubcommand { return enter(name, consuming: false) }
+                // A subcommand that is not known: its options are not either.
+                invocation.path.append(word.text)
+                invocation.written.append(word.text)
+                invocation.spec = nil
+                rest.removeFirst()
+                return false
+            }
+            if case .equals(let kind)? = attached(to: word, spec)?.form, spec.style != .single {
+                rest.removeFirst()
+                addEquals(word, spec, kind)
+                continue
+            }
+            rest.removeFirst()
+            if !isAfterDashes, spec.style != .none, word.mayBecomeOption {
+                if word.form == .computed || spec.hasPowerfulOptions { invocation.mayHideOptions = true }
+            }
+            operands.append((word, isAfterDashes))
+            if stopsAtOperand {
+                if takesCommand {
+                    operands += rest.map { ($0, isAfterDashes) }
+                    rest = []
+                } else {
+                    isAfterDashes = true
+                }
+            }
+        }
+        if spec.hasSubcommands, let name = spec.defaultSubcommand { return enter(name, consuming: false) }
+        return false
+    }
+
+    private mutating func enter(_ name: String, consuming: Bool) -> Bool {
+        if consuming {
+            rest.removeFirst()
+            invocation.written.append(name)
+        }
+        invocation.path.append(name)
+        invocation.spec = table.spec(invocation.path)
+        return invocation.spec != nil
+    }
+
+    /// The `name` of `name=VALUE`, where the table has one.
+    private func attached(to word: Word, _ spec: ProgramSpec) -> OptionSpec? {
+        guard let equals = word.text.utf8.firstIndex(of: UInt8(ascii: "=")) else { return nil }
+        return spec.options[String(word.text[..<equals])]
+    }
+
+    private mutating func addEquals(_ word: Word, _ spec: ProgramSpec, _ kind: ValueClass) {
+        guard let equals = word.text.utf8.firstIndex(of: UInt8(ascii: "=")) else { return }
+        let value = Word(text: String(word.text[word.text.utf8.index(after: equals)...]), form: word.form)
+        let name = String(word.text[..<equals])
+        add(name, word, spec.options[name], value, kind)
+    }
+
+    private mutating func add(
+        _ name: String, _ word: Word, _ option: OptionSpec?, _ value: Word? = nil, _ kind: ValueClass? = nil
+    ) {
+        invocation.options.append(.init(name: name, word: word.text, spec: option, value: value, kind: kind))
+        if kind == .command, let value { invocation.strings.append(value) }
+    }
+
+    // MARK: - Options
+
+    /// Reads one word as an option, with its value; false where it is not known.
+    private mutating func readOption(_ spec: ProgramSpec, _ word: Word) -> Bool {
+        // A whole word first: `-nt` is not `-n t`, `-10` is not `-1 -0`.
+        if let option = spec.options[word.text] {
+            switch option.form {
+            case .flag, .optional:
+                rest.removeFirst()
+                add(option.name, word, option)
+                return true
+            case .value(let kind):
+                guard rest.count > 1 else { return false }
+                rest.removeFirst()
+                return takeValue(option, word, kind)
+            case .equals: return false
+            }
+        }
+        switch spec.style {
+        case .single:
+            guard let option = attached(to: word, spec), case .equals(let kind) = option.form else { return false }
+            rest.removeFirst()
+            addEquals(word, spec, kind)
+            return true
+        case .none: return false
+        case .gnu, .gnuStrict, .posix:
+            if word.text.hasPrefix("--") { return spec.style != .posix && readLong(spec, word) }
+            return readCluster(spec, word)
+        }
+    }
+
+    private mutating func takeValue(_ option: OptionSpec, _ word: Word, _ kind: ValueClass) -> Bool {
+        if kind == .terminatedCommand {
+            // Up to `;`, or to `+` behind `{}`.
+            var command: [Word] = []
+            while let next = rest.popFirst() {
+                if next.text == ";" || next.text == "+" && command.last?.text == "{}" { break }
+                command.append(next.text == "{}" ? Word(text: "", form: .computed) : next)
+            }
+            invocation.inner.append(command)
+            add(option.name, word, option, nil, kind)
+            return true
+        }
+        guard let value = rest.popFirst() else { return false }
+        add(option.name, word, option, value, kind)
+        return true
+    }
+
+    private mutating func readLong(_ spec: ProgramSpec, _ word: Word) -> Bool {
+        let equals = word.text.utf8.firstIndex(of: UInt8(ascii: "="))
+        let name = equals.map { String(word.text[..<$0]) } ?? word.text
+        guard let option = spec.options[name] ?? abbreviated(name, spec) else { return false }
+        guard let equals else {
+            switch option.form {
+            case .flag, .optional:
+                rest.removeFirst()
+                add(option.name, word, option)
+                return true
+            case .value(let kind):
+                guard rest.count > 1 else { return false }
+                rest.removeFirst()
+                return takeValue(option, word, kind)
+            case .equals: return false
+            }
+        }
+        let value = Word(text: String(word.text[word.text.utf8.index(after: equals)...]))
+        switch option.form {
+        case .value(let kind), .optional(let kind), .equals(let kind):
+            guard kind != .terminatedCommand else { return false }
+            rest.removeFirst()
+            add(option.name, word, option, value, kind)
+            return true
+        case .flag:
+            // `sed --in-place=SUFFIX` is the one flag that has an optional value which is no class of the table.
+            guard option.writes, !value.text.utf8.contains(where: { "/*".utf8.contains($0) }) else { return false }
+            rest.removeFirst()
+            add(option.name, word, option)
+            return true
+        }
+    }
+
+    /// The one long option that a name is the beginning of. Two that mean the same are not told apart: ambiguous.
+    private func abbreviated(_ name: String, _ spec: ProgramSpec) -> OptionSpec? {
+        guard name.utf8.count >= 3 else { return nil }
+        let matching = spec.longNames.filter { $0.utf8.starts(with: name.utf8) }
+        return matching.count == 1 ? matching.first.flatMap { spec.options[$0] } : nil
+    }
+
+    private mutating func readCluster(_ spec: ProgramSpec, _ word: Word) -> Bool {
+        var found: [(OptionSpec, Word?, ValueClass?)] = []
+        var scalars = word.text.unicodeScalars.dropFirst()
+        var nextWord: (OptionSpec, ValueClass)?
+        while let letter = scalars.popFirst() {
+            guard let option = spec.options["-" + String(letter)] else { return false }
+            switch option.form {
+            case .flag:
+                if option.writes, !scalars.isEmpty {
+                    // `sed -i.bak`: a suffix, which may name another directory.
+                    guard !scalars.contains(where: { $0 == "/" || $0 == "*" }) else { return false }
+                    scalars = scalars[scalars.endIndex...]
+                }
+                found.append((option, nil, nil))
+            case .optional(let kind):
+                let value = scalars.isEmpty ? nil : Word(text: String(String.UnicodeScalarView(scalars)))
+                found.append((option, value, value == nil ? nil : kind))
+                scalars = scalars[scalars.endIndex...]
+            case .value(let kind):
+                guard kind != .terminatedCommand else { return false }
+                if scalars.isEmpty {
+                    guard rest.count > 1 else { return false }
+                    nextWord = (option, kind)
+                } else {
+                    found.append((option, Word(text: String(String.UnicodeScalarView(scalars))), kind))
+                    scalars = scalars[scalars.endIndex...]
+                }
+            case .equals: return false
+            }
+        }
+        rest.removeFirst()
+        for (option, value, kind) in found { add(option.name, word, option, value, kind) }
+        if let (option, kind) = nextWord { return takeValue(option, word, kind) }
+        return true
+    }
+
+    // MARK: - Operands
+
+    private mutating func assignOperands() {
+        guard let spec = invocation.spec else {
+            for operand in operands {
+                invocation.operands.append(.init(word: operand.word, kind: nil, isAfterDashes: operand.isAfterDashes))
+            }
+            return
+        }
+        let given = Set(invocation.options.map(\.name))
+        let classes = spec.conditional.first { !given.isDisjoint(with: $0.flags) }?.operands ?? spec.operands
+        var left = operands[...]
+        for (index, slot) in classes.enumerated() {
+            if slot.kind == .innerCommand {
+                if !left.isEmpty { invocation.inner.append(left.map(\.word)) }
+                return
+            }
+            switch slot.count {
+            case .one, .optional:
+                if let operand = left.popFirst() { add(operand, slot.kind) }
+            case .many:
+                let behind = classes[(index + 1)...]
+                if slot.kind == .assignment, behind.first?.kind == .innerCommand {
+                    while let operand = left.first, isAssignment(operand.word) {
+                        left.removeFirst()
+                        add(operand, slot.kind)
+                    }
+                } else {
+                    while left.count > behind.count, let operand = left.popFirst() { add(operand, slot.kind) }
+                }
+            }
+        }
+        // More than the table knows of.
+        for operand in left { add(operand, nil) }
+    }
+
+    private func isAssignment(_ word: Word) -> Bool { word.text.utf8.contains(UInt8(ascii: "=")) }
+
+    private mutating func add(_ operand: (word: Word, isAfterDashes: Bool), _ kind: ValueClass?) {
+        invocation.operands.append(.init(word: operand.word, kind: kind, isAfterDashes: operand.isAfterDashes))
+        if kind == .command { invocation.strings.append(operand.word) }
+    }
+}

@@ -1,0 +1,197 @@
+// Whether a script of sed only prints: no command that executes (e, s///e), writes (w, W, s///w) or reads (r, R).
+//
+// It follows sed's grammar (POSIX.1-2017, sed; GNU sed 4.9, Commands) far enough to know where each command begins. Seds
+// differ in whether a delimiter within brackets ends an expression, so a script is read both ways: one way it must be
+// harmless, and the other way harmless or a mistake, which sed finds before it runs anything.
+
+struct SedScript {
+    private enum Problem: Error {
+        /// It executes, writes or reads.
+        case powerful
+        /// A mistake, or something that is not known.
+        case malformed
+    }
+
+    private var bytes: ArraySlice<UInt8>
+    private let readsBrackets: Bool
+
+    /// Whether the script, in one or more `-e` parts, is known to be harmless.
+    static func isHarmless(_ parts: [String]) -> Bool {
+        let text = Array(parts.joined(separator: "\n").utf8)
+        // POSIX: a line of its own ends each part, and a NUL ends nothing.
+        guard problem(text, readsBrackets: true) == nil else { return false }
+        return !text.contains(UInt8(ascii: "[")) || problem(text, readsBrackets: false) != .powerful
+    }
+
+    private static func problem(_ text: [UInt8], readsBrackets: Bool) -> Problem? {
+        var script = SedScript(bytes: text[...], readsBrackets: readsBrackets)
+        do throws(Problem) {
+            try script.commands()
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    private mutating func skip(_ accepted: StaticString) {
+        while let byte = bytes.first, accepted.contains(byte) { bytes.removeFirst() }
+    }
+
+    private mutating func take() throws(Problem) -> UInt8 {
+        guard let byte = bytes.popFirst() else { throw .malformed }
+        return byte
+    }
+
+    private mutating func commands() throws(Problem) {
+        while true {
+            skip(" \t\n;")
+            guard !bytes.isEmpty else { return }
+            try address()
+            skip(" \t")
+            if bytes.first == UInt8(ascii: ",") {
+                bytes.removeFirst()
+                skip(" \t")
+                if let byte = bytes.first, byte == UInt8(ascii: "+") || byte == UInt8(ascii: "~") {
+                    bytes.removeFirst()
+                }
+                try address()
+            }
+            skip(" \t!")
+            try command(try take())
+        }
+    }
+
+    /// A line, a step, `$`, `/re/` or `\cREc`; also none.
+    private mutating func address() throws(Problem) {
+        guard let first = bytes.first else { return }
+        switch first {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"):
+            skip("0123456789")
+            if bytes.first == UInt8(ascii: "~") {
+                bytes.removeFirst()
+                skip("0123456789")
+            }
+        case UInt8(ascii: "$"): bytes.removeFirst()
+        case UInt8(ascii: "/"):
+            bytes.removeFirst()
+            try expression(to: UInt8(ascii: "/"))
+            skip("IM")
+        case UInt8(ascii: "\\"):
+            bytes.removeFirst()
+            try expression(to: try delimiter())
+            skip("IM")
+        default: break
+        }
+    }
+
+    private mutating func delimiter() throws(Problem) -> UInt8 {
+        let byte = try take()
+        guard byte != UInt8(ascii: "\n"), byte != UInt8(ascii: "\\"), byte < 0x80 else { throw .malformed }
+        return byte
+    }
+
+    /// Up to the delimiter of a regular expression.
+    private mutating func expression(to delimiter: UInt8) throws(Problem) {
+        while true {
+            let byte = try take()
+            if byte == delimiter { return }
+            if byte == UInt8(ascii: "\\") {
+                _ = try take()
+            } else if byte == UInt8(ascii: "["), readsBrackets {
+                try bracket()
+            }
+        }
+    }
+
+    /// Behind `[`: a first `]` is a character, and so is what stands in `[:…:]`. A backslash before `]` is read in two ways.
+    private mutating func bracket() throws(Problem) {
+        if bytes.first == UInt8(ascii: "^") { bytes.removeFirst() }
+        if bytes.first == UInt8(ascii: "]") { bytes.removeFirst() }
+        while true {
+            switch try take() {
+            case UInt8(ascii: "]"): return
+            case UInt8(ascii: "\\"): if bytes.first == UInt8(ascii: "]") { throw .malformed }
+            case UInt8(ascii: "["):
+                guard let kind = bytes.first, ":.=".utf8.contains(kind) else { break }
+                bytes.removeFirst()
+                while try take() != kind || bytes.first != UInt8(ascii: "]") {}
+                bytes.removeFirst()
+            default: break
+            }
+        }
+    }
+
+    /// Up to an unescaped delimiter, where brackets mean nothing.
+    private mutating func plain(to delimiter: UInt8) throws(Problem) {
+        while true {
+            let byte = try take()
+            if byte == delimiter { return }
+            if byte == UInt8(ascii: "\\") { _ = try take() }
+        }
+    }
+
+    private mutating func command(_ name: UInt8) throws(Problem) {
+        switch name {
+        case UInt8(ascii: "{"): return
+        case UInt8(ascii: "#"): while let byte = bytes.popFirst(), byte != UInt8(ascii: "\n") {}
+        case UInt8(ascii: "}"), UInt8(ascii: "="), UInt8(ascii: "d"), UInt8(ascii: "D"), UInt8(ascii: "g"),
+            UInt8(ascii: "G"), UInt8(ascii: "h"), UInt8(ascii: "H"), UInt8(ascii: "n"), UInt8(ascii: "N"),
+            UInt8(ascii: "p"), UInt8(ascii: "P"), UInt8(ascii: "x"), UInt8(ascii: "z"), UInt8(ascii: "F"):
+            try end()
+        case UInt8(ascii: "l"), UInt8(ascii: "L"), UInt8(ascii: "q"), UInt8(ascii: "Q"):
+            skip(" \t")
+            skip("0123456789")
+            try end()
+        case UInt8(ascii: ":"), UInt8(ascii: "b"), UInt8(ascii: "t"), UInt8(ascii: "T"):
+            // In GNU sed a label ends at `;` or white space, elsewhere only at the end of the line. What follows is looked at
+            // as commands, and as a part of a label it is harmless.
+            skip(" \t")
+            while let byte = bytes.first, !" \t\n;}".utf8.contains(byte) { bytes.removeFirst() }
+            if name == UInt8(ascii: ":"), bytes.first == UInt8(ascii: "}") { throw .malformed }
+            try end()
+        case UInt8(ascii: "a"), UInt8(ascii: "i"), UInt8(ascii: "c"): text()
+        case UInt8(ascii: "y"):
+            let delimiter = try delimiter()
+            try plain(to: delimiter)
+            try plain(to: delimiter)
+            try end()
+        case UInt8(ascii: "s"):
+            let delimiter = try delimiter()
+            try expression(to: delimiter)
+            try plain(to: delimiter)
+            skip("gpiIm0123456789M")
+            if bytes.first == UInt8(ascii: "e") || bytes.first == UInt8(ascii: "w") { throw .powerful }
+            try end()
+        case UInt8(ascii: "e"), UInt8(ascii: "w"), UInt8(ascii: "W"), UInt8(ascii: "r"), UInt8(ascii: "R"):
+            throw .powerful
+        default: throw .malformed
+        }
+    }
+
+    /// The end of a command: of the script, a line, a `;`, a `}` or a comment.
+    private mutating func end() throws(Problem) {
+        skip(" \t")
+        guard let byte = bytes.first else { return }
+        guard "\n;}#".utf8.contains(byte) else { throw .malformed }
+    }
+
+    /// The text of a, i and c: the rest of the line, and the next where a backslash ends it.
+    private mutating func text() {
+        skip(" \t")
+        // The one-line form `a\text`, and the classic one with a newline behind the backslash.
+        if bytes.first == UInt8(ascii: "\\") {
+            bytes.removeFirst()
+            skip(" \t")
+            if bytes.first == UInt8(ascii: "\n") { bytes.removeFirst() }
+        }
+        while let byte = bytes.popFirst(), byte != UInt8(ascii: "\n") {
+            if byte == UInt8(ascii: "\\") { _ = bytes.popFirst() }
+        }
+    }
+}
+
+extension StaticString {
+    fileprivate func contains(_ byte: UInt8) -> Bool {
+        withUTF8Buffer { unsafe $0.contains(byte) }
+    }
+}

@@ -1,0 +1,192 @@
+// The part of a policy that judges requests: which commands may be started.
+
+/// What is to be done about a request. Ordered from the loosest to the strictest.
+public enum Decision: String, CaseIterable, Sendable, Hashable, Comparable {
+    /// It may be done.
+    case allow
+    /// A person decides.
+    case ask
+    /// It may not be done.
+    case deny
+
+    private var strictness: Int {
+        switch self {
+        case .allow: 0
+        case .ask: 1
+        case .deny: 2
+        }
+    }
+
+    /// Whether the first is looser.
+    public static func < (first: Decision, second: Decision) -> Bool { first.strictness < second.strictness }
+}
+
+/// `[defaults]`: what is said where no rule matches. Nil where the policy does not say.
+public struct CommandDefaults: Sendable, Equatable {
+    /// A command that no rule matches.
+    public var command: Located<Decision>?
+    /// A string that cannot be analysed.
+    public var opaque: Located<Decision>?
+    /// Either of them, where it is to run in a jail.
+    public var jailed: Located<Decision>?
+    /// What becomes of `ask` where there is nobody to ask: deny (the default) or allow.
+    public var headlessAsk: Located<Decision>?
+
+    /// Defaults that say nothing.
+    public init() {}
+}
+
+/// One element of an `argv` pattern.
+public enum ArgumentPattern: Sendable, Hashable {
+    /// This word. One that starts with a dash is an option, which may stand anywhere and be spelt in any way.
+    case word(String)
+    /// `...`: any number of operands of any kind, never options.
+    case operands
+    /// `<class>` or, for any number of them, `<class>...`.
+    case operand(OperandClass, isRepeated: Bool)
+}
+
+/// What an operand has to be.
+public enum OperandClass: Sendable, Hashable {
+    /// Anything, also what is computed when the command runs, where `--` stands in front.
+    case any
+    /// A path that `[fs]` allows.
+    case path
+    /// A path in the workspace.
+    case workspace
+    /// A name that matches a pattern.
+    case glob(Glob)
+    /// A URL with http or https.
+    case url
+    /// A whole number, with a sign or without.
+    case number
+    /// The whole of it matches a regular expression of RE2.
+    case expression(String)
+    /// A script of sed that neither executes, writes nor reads anything.
+    case sedScript
+}
+
+/// A list of words that a command must have.
+public struct ArgvPattern: Sendable, Hashable {
+    /// The name of the program, then its words.
+    public var elements: [ArgumentPattern]
+    /// As it was written.
+    public var words: [String]
+    /// Where it was written.
+    public var location: SourceLocation?
+
+    /// As it was written, words between spaces.
+    public var text: String { words.joined(separator: " ") }
+
+    /// The program's name.
+    public var program: String {
+        if case .word(let name) = elements.first { return name }
+        return ""
+    }
+}
+
+/// An option that a rule lets pass: its name or its whole word, with `*` and the like.
+public struct FlagPattern: Sendable, Hashable {
+    /// The pattern.
+    public var glob: Glob
+    /// Where it was written.
+    public var location: SourceLocation?
+}
+
+/// How an allowed command is changed before it runs.
+public struct CommandRewrite: Sendable, Hashable {
+    /// git's configuration, given as `-c NAME=VALUE` in front of the subcommand.
+    public var config: [String] = []
+    /// Globs of variables to take out of the environment.
+    public var environmentUnset: [Glob] = []
+
+    /// A change that changes nothing.
+    public init() {}
+
+    /// Whether nothing is changed.
+    public var isEmpty: Bool { config.isEmpty && environmentUnset.isEmpty }
+}
+
+/// `[[command]]`.
+public struct CommandRule: Sendable, Equatable {
+    /// Its name; `command N` where it has none.
+    public var id: String
+    /// Where it starts.
+    public var location: SourceLocation
+    /// What it is about.
+    public var argv: ArgvPattern
+    /// The options that it lets pass; nil for those that the table of programs calls harmless.
+    public var flags: [FlagPattern]?
+    /// What it says.
+    public var decision: Decision
+    /// How an allowed command is changed.
+    public var rewrite = CommandRewrite()
+    /// For people.
+    public var reason: String?
+    /// Commands that it is not about.
+    public var except: [ArgvPattern] = []
+    /// The rule of an extended file that it stands for.
+    public var replaces: Located<String>?
+    /// Whether nothing that extends this file can replace it.
+    public var isLocked = false
+    /// Whether the program may be given a terminal or input by hand.
+    public var isInteractive = false
+    /// Commands that must match, checked when the policy is read.
+    public var match: [Located<String>] = []
+    /// Commands that must not.
+    public var notMatch: [Located<String>] = []
+}
+
+/// `[approval]`: how an `ask` can be answered.
+public struct ApprovalRules: Sendable, Equatable {
+    /// For what an answer holds.
+    public enum Scope: String, CaseIterable, Sendable, Hashable {
+        /// This request.
+        case once
+        /// All requests of exactly this argv, until the session ends. Never a prefix.
+        case session
+    }
+
+    /// Who may answer; never the party that asked.
+    public enum Approver: String, CaseIterable, Sendable, Hashable {
+        /// The person at the terminal.
+        case terminal
+        /// `cordon approve`.
+        case cli
+    }
+
+    /// The scopes that an answer may have; at first there is `once` alone.
+    public var scopes: Located<[Scope]>?
+    /// How long a request waits, and an answer holds.
+    public var expiry: Located<Milliseconds>?
+    /// Who may answer.
+    public var approvers: Located<[Approver]>?
+
+    /// Rules that say nothing.
+    public init() {}
+}
+
+/// `[[test]]`: a command and the verdict that it must get.
+public struct PolicyTest: Sendable, Equatable {
+    /// The command.
+    public var run: Located<String>
+    /// Its working directory, below the workspace.
+    public var directory: String?
+    /// Whether it is to run in a jail.
+    public var isJailed = false
+    /// The verdict.
+    public var decision: Decision?
+    /// The rule that must be among the evidence.
+    public var rule: String?
+}
+
+/// `[[network.grant]]` or an element of `network.allow`.
+public struct NetworkGrant: Sendable, Hashable, CustomStringConvertible {
+    /// A name, `*.` and a name, or an address.
+    public var host: String
+    /// Its ports.
+    public var ports: [UInt16]
+
+    /// `host:port,port`, safe to print.
+    public var description: String { printable(host) + ":" + ports.map { "\($0)" }.joined(separator: ",") }
+}
