@@ -26,7 +26,7 @@ let policies: [Target] = [
         name: "PolicyPresets", path: "Policies/Presets",
         resources: [
             .embedInCode("agent.toml"), .embedInCode("pure.toml"), .embedInCode("build.toml"),
-            .embedInCode("readonly.toml"), .embedInCode("ci.toml"),
+            .embedInCode("readonly.toml"), .embedInCode("ci.toml"), .embedInCode("unconfined-command.toml"),
         ],
         swiftSettings: strict),
     // The sources in upstream/ are fetched by .ci/grammar, pinned by hash.
@@ -42,7 +42,8 @@ let policies: [Target] = [
         swiftSettings: strict),
     .target(
         name: "CRe2", path: "Policies/CRe2", cxxSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror", "-O2"])],
-        linkerSettings: [.linkedLibrary("re2"), .linkedLibrary("stdc++")]),
+        // As flags, since SwiftPM names each library once, and the static libstdc++ must come behind what needs it.
+        linkerSettings: [.unsafeFlags(["-lre2", "-lstdc++"])]),
     // The table of programs as bytes, by C23's #embed.
     .target(
         name: "CPrograms", path: "Policies/Programs", exclude: programTables + ["README.md"], sources: ["programs.c"],
@@ -75,9 +76,13 @@ let jail: [Target] = [
 ]
 
 let supervisor: [Target] = [
+    .systemLibrary(
+        name: "CLibsodium", path: "Supervisor/CLibsodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
     .target(
         name: "SupervisorCore",
-        dependencies: ["JailFilters", "JailPlan", "JailPlanner", "Linux", "Machine", "PolicyModel"],
+        dependencies: [
+            "JailFilters", "JailPlan", "JailPlanner", "Linux", "Machine", "PolicyDecision", "PolicyModel",
+        ],
         path: "Supervisor/Core",
         swiftSettings: strict),
     .target(
@@ -89,7 +94,8 @@ let supervisor: [Target] = [
     .executableTarget(
         name: "cordon",
         dependencies: [
-            "Doctor", "JailPlan", "JailPlanner", "Linux", "Machine", "PolicyModel", "PolicyPresets", "SupervisorCore",
+            "CLibsodium", "Doctor", "JailPlan", "JailPlanner", "Linux", "Machine", "PolicyDecision", "PolicyModel",
+            "PolicyPresets", "SupervisorCore",
         ],
         path: "Supervisor/FrontEnd",
         swiftSettings: strict, linkerSettings: staticExecutable),

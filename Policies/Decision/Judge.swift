@@ -71,6 +71,15 @@ struct Judge {
         return verdict
     }
 
+    /// Whether every command of the string is one that a rule is about.
+    func isAllMatched(by rule: CompiledRule) -> Bool {
+        guard case .string(let bytes) = request.subject, let program = try? analyse(bytes), !program.commands.isEmpty
+        else { return false }
+        return program.commands.allSatisfy { command in
+            !command.words.isEmpty && rule.mismatch(judgedCommand(command.words.map(Word.init))) == nil
+        }
+    }
+
     private func finish(_ steps: [Step]) -> Verdict {
         let decision = steps.decision
         var evidence = steps.flatMap(\.allEvidence)
@@ -412,6 +421,8 @@ struct Judge {
     }
 
     private func judge(unknown word: Word, _ step: inout Step) {
+        // In a jail the kernel keeps it from the file; whether the word is a path at all is not known here.
+        if request.isJailed { return }
         for directory in directories {
             for names in places(word.text, from: directory) {
                 let place = CompiledFileRules.Place(names, workspace: workspace, home: Self.jailHome)
@@ -702,7 +713,7 @@ func singleQuoted(_ text: String) -> String {
 }
 
 /// A word as a shell takes it, quoted only where that is needed.
-func shellWord(_ text: String) -> String {
+package func shellWord(_ text: String) -> String {
     let isPlain =
         !text.isEmpty
         && text.utf8.allSatisfy { byte in

@@ -161,7 +161,7 @@ private let shortList = 64
 
 extension Array {
     /// Adds what is not there yet; a rule keeps the place where it was first written.
-    fileprivate mutating func add<Value: Hashable>(_ others: [Element]?) where Element == Located<Value> {
+    mutating func add<Value: Hashable>(_ others: [Element]?) where Element == Located<Value> {
         guard let others else { return }
         if count + others.count <= shortList {
             for other in others where !contains(where: { $0.value == other.value }) { append(other) }

@@ -1,4 +1,5 @@
 // What became of a command. Plain data: the front end turns it into text or JSON.
+public import PolicyDecision
 public import PolicyModel
 
 /// Why a run ended.
@@ -38,6 +39,8 @@ public struct Outcome: Sendable {
     public var usage = CgroupUsage()
     /// What was promised and kept.
     public var guarantees: GuaranteeNames
+    /// Verdicts that kept something from being started.
+    public var denials: [Verdict] = []
     /// Where Cordon, or the start of the command, failed.
     public var failure: LaunchFailure?
     /// When each step of the start was done.

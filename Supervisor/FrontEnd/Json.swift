@@ -1,4 +1,4 @@
-// Writing JSON (RFC 8259). Reading it is the wire's business.
+// Writing JSON (RFC 8259).
 
 /// A value.
 indirect enum JsonValue {
@@ -9,6 +9,13 @@ indirect enum JsonValue {
     case string(String)
     case array([JsonValue])
     case object(JsonObject)
+
+    /// As text.
+    var serialized: String {
+        var text = ""
+        write(to: &text)
+        return text
+    }
 
     fileprivate func write(to text: inout String) {
         switch self {
@@ -32,6 +39,13 @@ indirect enum JsonValue {
     /// printed must not command the terminal it is printed on.
     private static func quote(_ value: String, to text: inout String) {
         text += "\""
+        if value.utf8.allSatisfy({ (0x20..<0x7F).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") })
+        {
+            // Most texts have nothing to quote.
+            text += value
+            text += "\""
+            return
+        }
         for scalar in value.unicodeScalars {
             switch scalar {
             case "\"": text += "\\\""
@@ -57,6 +71,12 @@ indirect enum JsonValue {
 /// An object whose members keep their order.
 struct JsonObject {
     private var members: [(String, JsonValue)] = []
+
+    /// A member's value.
+    subscript(name: String) -> JsonValue? { members.first { $0.0 == name }?.1 }
+
+    /// Names in order.
+    var names: [String] { members.map(\.0) }
 
     mutating func add(_ name: String, _ value: JsonValue) { members.append((name, value)) }
 

@@ -13,6 +13,7 @@ struct Cordon {
         let arguments = programArguments()
         switch arguments.first {
         case "run": runCommand(Array(arguments.dropFirst()))
+        case "policy": policyCommand(Array(arguments.dropFirst()))
         case "doctor": doctorCommand(Array(arguments.dropFirst()))
         case "version", "--version", "-V": leave(printing: "cordon \(version)\n", code: 0)
         case "help", "--help", "-h":
@@ -20,7 +21,7 @@ struct Cordon {
         case "completion": completionCommand(Array(arguments.dropFirst()))
         case nil: leave(printing: help, code: ExitCode.cordonFailed, to: 2)
         case .some(let other):
-            let known = ["run", "doctor", "help", "version", "completion"]
+            let known = ["run", "policy", "doctor", "help", "version", "completion"]
             fail(
                 UsageError(
                     "unknown command \"\(other)\"",
@@ -38,6 +39,7 @@ struct Cordon {
         cordon runs what must not be trusted, in a jail of Linux namespaces, seccomp, Landlock and cgroups.
 
         usage: cordon run [OPTION…] -- COMMAND [ARGUMENT…]
+               cordon policy COMMAND [OPTION…]
                cordon doctor [--json] [--guarantees]
                cordon completion bash|zsh|fish
                cordon help [run] | version
@@ -47,6 +49,7 @@ struct Cordon {
           cordon run --policy preset:pure -- python3 -c 'print(2**64)'
           cordon run --json --timeout 5s -- ./untrusted < input
           cordon run --print-plan -- true           what would be done, step by step
+          cordon policy check -- 'git status; id'   allow, ask or deny, and why
           cordon doctor                             what this machine can give, and what to do about the rest
 
         """

@@ -1,5 +1,6 @@
 // Reports: the JSON object of the contract, and text for people.
 internal import Linux
+internal import PolicyDecision
 internal import PolicyModel
 internal import SupervisorCore
 
@@ -30,8 +31,7 @@ func reportObject(_ outcome: Outcome) -> String {
     json.add("pids_denied", .count(usage.pidsDenied ?? 0))
     json.add("enforced", .array(outcome.guarantees.enforced.map { .string($0.rawValue) }))
     json.add("degraded", .array(outcome.guarantees.degraded.map { .string($0.rawValue) }))
-    // Verdicts on commands come with command rules; a run that they would deny is refused by the policy loader.
-    json.add("denials", .array([]))
+    json.add("denials", .array(outcome.denials.map { .object($0.json) }))
     if let failure = outcome.failure {
         var error = JsonObject()
         error.add("step", .string(failure.step))

@@ -3,6 +3,7 @@ internal import JailPlan
 internal import JailPlanner
 internal import Linux
 internal import Machine
+internal import PolicyDecision
 internal import PolicyModel
 internal import SupervisorCore
 
@@ -57,8 +58,10 @@ private func execute(_ options: RunOptions) throws(RunRefusal) -> Outcome {
         options.printPlan ? nil : try launching { () throws(LaunchFailure) in try Supervisor(machine: machine) }
     let environment = callerEnvironment()
     let place = try Workspace(options.workspace, home: environment.first { $0.name == "HOME" }?.value)
-    let policy = try loadPolicy(options, machine: machine)
-    let prepared = try plan(policy, options, place, environment, machine)
+    let (tiers, policy) = try loadPolicy(options, place, environment, machine: machine)
+    let judged = try judge(options.command, by: tiers, place, isAsked: !options.printPlan)
+    if let refusal = judged.refusal { return refusal }
+    let prepared = try plan(policy, options, place, judged.environment(environment), machine)
     guard let supervisor else {
         let text = prepared.plan.description + "\n"
         leave(printing: isTerminal(1) ? String(decoding: TerminalFilter.visible(text), as: UTF8.self) : text, code: 0)
@@ -66,7 +69,7 @@ private func execute(_ options: RunOptions) throws(RunRefusal) -> Outcome {
 
     // Said always: a network that is open, a limit that is another one than its name suggests.
     for note in prepared.guarantees.notes { put("cordon: \(note)\n", to: 2) }
-    var request = RunRequest(arguments: options.command)
+    var request = RunRequest(arguments: judged.argv)
     request.wallLimit = policy.resources.wall?.value
     request.cpuLimit = policy.resources.cpu?.value
     request.outputLimit = policy.resources.output?.value ?? 2 << 20
@@ -91,20 +94,42 @@ private func refusing<Result>(
     }
 }
 
-private func loadPolicy(_ options: RunOptions, machine: Machine) throws(RunRefusal) -> Policy {
+private func loadPolicy(
+    _ options: RunOptions, _ place: Workspace, _ environment: [(name: String, value: String)], machine: Machine
+) throws(RunRefusal) -> (PolicyTiers, Policy) {
     do throws(PolicyError) {
-        var policy = try Policy.load(options.policy) { (path) throws(FileReadFailure) in
-            do throws(Errno) { return try readFile(path, limit: 1 << 20) } catch {
-                throw error == .noEntry ? .missing : FileReadFailure(reason: error.message)
-            }
-        }
+        let tiers = try PolicyTiers(options.policy, workspace: place.path, environment: environment)
+        var policy = tiers.confinement(machineMemory: machine.memory)
         try policy.tighten(to: options.limits, machineMemory: machine.memory)
-        return policy
+        return (tiers, policy)
     } catch {
-        throw RunRefusal(
-            step: "policy", object: error.diagnostics.first?.location?.description ?? options.policy,
+        throw RunRefusal(error, by: options.policy)
+    }
+}
+
+extension RunRefusal {
+    fileprivate init(_ error: PolicyError, by policy: String?) {
+        self.init(
+            step: "policy",
+            object: error.diagnostics.first?.location?.description ?? policy ?? PolicyTiers.defaultPolicy,
             text: error.diagnostics.map(\.description).joined(separator: "\ncordon: "),
             remedy: error.diagnostics.map(\.description).joined(separator: "; "))
+    }
+}
+
+/// Asks the engine before anything starts.
+private func judge(
+    _ command: [String], by tiers: PolicyTiers, _ place: Workspace, isAsked: Bool
+) throws(RunRefusal) -> JudgedRun {
+    do throws(PolicyError) {
+        return JudgedRun(
+            command,
+            verdict: try tiers.engine().judge(
+                CommandRequest(
+                    .argv(command), workspace: place.path, directory: place.directory, isJailed: true)),
+            tiers: tiers, isAsked: isAsked)
+    } catch {
+        throw RunRefusal(error, by: nil)
     }
 }
 
@@ -180,6 +205,7 @@ private func finish(
         }
     } else {
         if let failure = outcome.failure, !alreadySaid { put("cordon: \(failure)\n", to: 2) }
+        for denial in outcome.denials { put(denialText(denial), to: 2) }
         if let note = briefNote(outcome) { put("cordon: \(note)\n", to: 2) }
         if options.verbose { put(textReport(outcome), to: 2) }
     }

@@ -3,7 +3,8 @@ internal import Linux
 internal import PolicyModel
 
 struct RunOptions {
-    var policy = "preset:agent"
+    /// Nil for a trusted project's own, else preset:agent.
+    var policy: String?
     var image: String?
     var workspace: String?
     var limits = RequestLimits()
@@ -24,7 +25,8 @@ struct RunOptions {
 
         usage: cordon run [OPTION…] -- COMMAND [ARGUMENT…]
 
-          --policy P        a policy file, or preset:NAME (agent, build, ci, pure, readonly); preset:agent
+          --policy P        a policy file, or preset:NAME (agent, build, ci, pure, readonly);
+                            else a trusted .cordon.toml, else preset:agent
           --workspace DIR   the directory that the command works in; the current directory
           --image DIR       a directory with a root file system; the host's /usr
           --timeout D       a deadline, such as 500ms, 30s, 5m; at most the policy's

@@ -256,8 +256,10 @@ private struct InvocationReader {
         if kind == .terminatedCommand {
             // Up to `;`, or to `+` behind `{}`.
             var command: [Word] = []
+            var isBehindPlace = false
             while let next = rest.popFirst() {
-                if next.text == ";" || next.text == "+" && command.last?.text == "{}" { break }
+                if next.text == ";" || next.text == "+" && isBehindPlace { break }
+                isBehindPlace = next.text == "{}"
                 command.append(next.text == "{}" ? Word(text: "", form: .computed) : next)
             }
             invocation.inner.append(command)

@@ -1,0 +1,294 @@
+// `cordon policy diff`, `simulate` and `score`: what a policy changes, what it would have said, and how exposed it leaves.
+internal import Linux
+internal import PolicyDecision
+internal import PolicyModel
+
+let diffSubcommand = PolicySubcommand(
+    name: "diff", says: "compare two policies, rules and verdicts", help: diffHelp, run: diff)
+let simulateSubcommand = PolicySubcommand(
+    name: "simulate", says: "replay a list of commands", help: simulateHelp, run: simulate)
+let scoreSubcommand = PolicySubcommand(
+    name: "score", says: "rate the exposure from 0 to 10, line by line", help: scoreHelp, run: score)
+
+private let diffHelp = """
+    cordon policy diff: what one policy says differently from another
+
+    usage: cordon policy diff [OPTION…] OLD NEW
+
+      --corpus FILE         commands to compare verdicts on: one a line, or JSON lines {"command": "…"}; else the examples and
+                            tests of both
+      --jailed              verdicts as for cordon run
+      --fail-on loosened    exit 1 where anything is looser in NEW
+      --json                print the differences as JSON
+
+    exit codes: 0, 1 by --fail-on, 2 a policy or the call is wrong
+
+    examples:
+      cordon policy diff preset:readonly preset:agent
+      cordon policy diff --fail-on loosened main/policy.toml policy.toml
+
+    """
+
+private let simulateHelp = """
+    cordon policy simulate: what a policy would have said about a list of commands
+
+    usage: cordon policy simulate --log FILE [OPTION…]
+
+      --log FILE          one command a line, or JSON lines {"command": "…", "decision": "…"}; - for standard input
+      --policy P          a policy file, or preset:NAME; as for check
+      --workspace DIR     the workspace; the current directory
+      --cwd DIR           the working directory
+      --jailed            verdicts as for cordon run
+      --fail-on ask|deny  exit 1 where a command would be asked about or denied
+      --json              print the counts and the changed verdicts as JSON
+
+    exit codes: 0, 1 by --fail-on, 2 the policy or the call is wrong
+
+    examples:
+      cordon policy simulate --policy new.toml --log commands.jsonl
+      history | cut -c 8- | cordon policy simulate --log - --fail-on deny
+
+    """
+
+private let scoreHelp = """
+    cordon policy score: how exposed a policy leaves the machine, from 0 to 10
+
+    usage: cordon policy score [OPTION…] [POLICY]
+
+      POLICY            a policy file, or preset:NAME; .cordon.toml
+      --threshold N     exit 1 where the score is above N
+      --json            print the lines as JSON
+
+    exit codes: 0, 1 by --threshold, 2 the policy or the call is wrong
+
+    examples:
+      cordon policy score preset:agent
+      cordon policy score --threshold 3.5 my-policy.toml
+
+    """
+
+/// A command of a log, with the verdict that it got then.
+private struct LoggedCommand {
+    var text: String
+    var decision: Decision?
+
+    static func list(_ bytes: [UInt8]) throws(PolicyFailure) -> [LoggedCommand] {
+        var commands: [LoggedCommand] = []
+        for (index, line) in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
+            guard line.contains(where: { $0 != 0x20 && $0 != 0x09 && $0 != 0x0D }) else { continue }
+            guard line.first == UInt8(ascii: "{"), let value = try? JsonValue(parsing: line) else {
+                // A line that begins like JSON and is none is a command: `{ ls; }`.
+                commands.append(LoggedCommand(text: String(decoding: line, as: UTF8.self)))
+                continue
+            }
+            guard case .object(let object) = value, let text = object["command"]?.text else {
+                throw .usage(
+                    UsageError("line \(index + 1) of the list has no \"command\"", remedy: "write {\"command\": \"…\"}")
+                )
+            }
+            commands.append(
+                LoggedCommand(text: text, decision: object["decision"]?.text.flatMap(Decision.init(rawValue:))))
+        }
+        return commands
+    }
+}
+
+// MARK: - diff
+
+@Sendable private func diff(_ arguments: [String]) throws(PolicyFailure) -> Never {
+    var reader = OptionReader(arguments, help: "cordon policy diff --help")
+    var corpus: String?
+    var failsOnLoosened = false, isJailed = false, json = false
+    while let option = try usage({ () throws(UsageError) in
+        try reader.next(known: ["--corpus", "--fail-on", "--jailed", "--json"])
+    }) {
+        switch option.name {
+        case "--corpus": corpus = try usage { () throws(UsageError) in try reader.value(of: option) }
+        case "--fail-on":
+            guard try usage({ () throws(UsageError) in try reader.value(of: option) }) == "loosened" else {
+                throw .usage(UsageError("--fail-on takes \"loosened\""))
+            }
+            failsOnLoosened = true
+        default:
+            try usage { () throws(UsageError) in try reader.requireFlag(option) }
+            if option.name == "--json" { json = true } else { isJailed = true }
+        }
+    }
+    guard reader.operands.count == 2 else {
+        throw .usage(UsageError("two policies are needed", remedy: "write cordon policy diff OLD NEW"))
+    }
+    let before = try policyFile(reader.operands[0]), after = try policyFile(reader.operands[1])
+    var changes = before.changes(to: after)
+    let commands = try corpus.map { file throws(PolicyFailure) in
+        try LoggedCommand.list(try inputBytes(file)).map(\.text)
+    }
+    do throws(PolicyError) {
+        let engines = (try Engine([Tier(.session, before)]), try Engine([Tier(.session, after)]))
+        for command in commands ?? examples(before, after) {
+            let request = CommandRequest(.string(Array(command.utf8)), workspace: "/workspace", isJailed: isJailed)
+            let old = engines.0.judge(request).decision, new = engines.1.judge(request).decision
+            guard old != new else { continue }
+            changes.append(
+                PolicyChange(
+                    direction: new < old ? .loosened : .tightened, subject: "`\(command)`", before: old.rawValue,
+                    after: new.rawValue))
+        }
+    } catch {
+        throw .policy(error)
+    }
+    let code = failsOnLoosened && changes.contains { $0.direction == .loosened } ? PolicyExit.failed : 0
+    if json {
+        leave(printing: JsonValue.array(changes.map { .object($0.json) }).serialized + "\n", code: code)
+    }
+    let paint = Paint()
+    var text = ""
+    for change in changes {
+        let colour: Decision = change.direction == .loosened ? .deny : change.direction == .tightened ? .allow : .ask
+        text += paint.decision(colour, padded(change.direction.rawValue, 9)) + "  \(shown(change.subject)): "
+        switch (change.before, change.after) {
+        case (let before?, let after?): text += "\(shown(before)) → \(shown(after))\n"
+        case (nil, let after?): text += "+ \(shown(after))\n"
+        default: text += "− \(shown(change.before ?? ""))\n"
+        }
+    }
+    leave(printing: text.isEmpty ? "no difference\n" : text, code: code)
+}
+
+/// The examples of both, in order, each once.
+private func examples(_ first: Policy, _ second: Policy) -> [String] {
+    var seen: Set<String> = []
+    return [first, second].flatMap { policy in
+        policy.commands.flatMap { ($0.match + $0.notMatch).map(\.value) } + policy.tests.map(\.run.value)
+    }.filter { seen.insert($0).inserted }
+}
+
+extension PolicyChange {
+    fileprivate var json: JsonObject {
+        var json = JsonObject()
+        json.add("direction", .string(direction.rawValue))
+        json.add("subject", .string(subject))
+        json.add("before", before.map { .string($0) } ?? .null)
+        json.add("after", after.map { .string($0) } ?? .null)
+        return json
+    }
+}
+
+// MARK: - simulate
+
+@Sendable private func simulate(_ arguments: [String]) throws(PolicyFailure) -> Never {
+    var reader = OptionReader(arguments, help: "cordon policy simulate --help")
+    var context = PolicyContext()
+    var log: String?
+    var limit: Decision?
+    var isJailed = false, json = false
+    let known = PolicyContext.options + ["--log", "--fail-on", "--jailed", "--json"]
+    while let option = try usage({ () throws(UsageError) in try reader.next(known: known) }) {
+        if try context.take(option, from: &reader) { continue }
+        switch option.name {
+        case "--log": log = try usage { () throws(UsageError) in try reader.value(of: option) }
+        case "--fail-on":
+            let word = try usage { () throws(UsageError) in try reader.value(of: option) }
+            guard let decision = Decision(rawValue: word), decision != .allow else {
+                throw .usage(UsageError("--fail-on takes \"ask\" or \"deny\""))
+            }
+            limit = decision
+        default:
+            try usage { () throws(UsageError) in try reader.requireFlag(option) }
+            if option.name == "--json" { json = true } else { isJailed = true }
+        }
+    }
+    guard let log, reader.operands.isEmpty else {
+        throw .usage(UsageError("a list of commands is needed", remedy: "write --log FILE"))
+    }
+    let (workspace, directory) = try context.places()
+    let engine = try context.engine(workspace)
+    var counts: [Decision: Int] = [:]
+    var changed: [(command: String, before: Decision, after: Decision, reason: String)] = []
+    for command in try LoggedCommand.list(try inputBytes(log)) {
+        let verdict = engine.judge(
+            CommandRequest(
+                .string(Array(command.text.utf8)), workspace: workspace, directory: directory, isJailed: isJailed))
+        counts[verdict.decision, default: 0] += 1
+        if let before = command.decision, before != verdict.decision {
+            changed.append((command.text, before, verdict.decision, verdict.mainEvidence?.reason ?? ""))
+        }
+    }
+    let isOver = limit.map { limit in counts.contains { $0.key >= limit && $0.value > 0 } } ?? false
+    let code = isOver ? PolicyExit.failed : 0
+    if json {
+        var object = JsonObject()
+        for decision in Decision.allCases { object.add(decision.rawValue, .number(Int64(counts[decision] ?? 0))) }
+        object.add(
+            "changed",
+            .array(
+                changed.map { change in
+                    var entry = JsonObject()
+                    entry.add("command", .string(change.command))
+                    entry.add("before", .string(change.before.rawValue))
+                    entry.add("after", .string(change.after.rawValue))
+                    entry.add("reason", .string(change.reason))
+                    return .object(entry)
+                }))
+        leave(printing: object.text + "\n", code: code)
+    }
+    let paint = Paint()
+    var text = ""
+    for change in changed {
+        text += "\(paint.decision(change.before)) → \(paint.decision(change.after))  \(shown(change.command))\n"
+        text += "  \(paint.faint(shown(change.reason)))\n"
+    }
+    text += Decision.allCases.map { "\(counts[$0] ?? 0) \($0.rawValue)" }.joined(separator: ", ")
+    leave(printing: text + ", \(changed.count) changed\n", code: code)
+}
+
+// MARK: - score
+
+@Sendable private func score(_ arguments: [String]) throws(PolicyFailure) -> Never {
+    var reader = OptionReader(arguments, help: "cordon policy score --help")
+    var threshold: Int?
+    var json = false
+    while let option = try usage({ () throws(UsageError) in try reader.next(known: ["--threshold", "--json"]) }) {
+        if option.name == "--json" {
+            try usage { () throws(UsageError) in try reader.requireFlag(option) }
+            json = true
+        } else {
+            let text = try usage { () throws(UsageError) in try reader.value(of: option) }
+            guard let value = Double(text), (0...10).contains(value) else {
+                throw .usage(UsageError("--threshold \(text): not a score", remedy: "write a number from 0 to 10"))
+            }
+            threshold = Int((value * 10).rounded(.down))
+        }
+    }
+    guard reader.operands.count <= 1 else { throw .usage(UsageError("more than one policy")) }
+    let reference = reader.operands.first ?? PolicyTiers.projectFile
+    let exposure = try policyFile(reference).exposure()
+    let code = threshold.map { exposure.tenths > $0 } ?? false ? PolicyExit.failed : 0
+    if json {
+        var object = JsonObject()
+        object.add("tenths", .number(Int64(exposure.tenths)))
+        object.add("score", .string(exposure.text))
+        object.add(
+            "lines",
+            .array(
+                exposure.lines.map { line in
+                    var entry = JsonObject()
+                    entry.add("key", .string(line.key))
+                    entry.add("tenths", .number(Int64(line.tenths)))
+                    entry.add("most", .number(Int64(line.most)))
+                    entry.add("says", .string(line.says))
+                    return .object(entry)
+                }))
+        leave(printing: object.text + "\n", code: code)
+    }
+    let paint = Paint()
+    var text = ""
+    for line in exposure.lines {
+        let points = "\(line.tenths / 10).\(line.tenths % 10)"
+        let colour: Decision = line.tenths == 0 ? .allow : line.tenths * 2 >= line.most ? .deny : .ask
+        text += "  \(paint.decision(colour, points))  \(padded(line.key, 22)) \(shown(line.says))"
+        text += line.location.map { "  " + paint.faint($0.description) } ?? ""
+        text += "\n"
+    }
+    let word = exposure.tenths < 25 ? "tight" : exposure.tenths < 50 ? "moderate" : "exposed"
+    leave(printing: text + "exposure of \(shown(reference)): \(exposure.text) of 10 (\(word))\n", code: code)
+}

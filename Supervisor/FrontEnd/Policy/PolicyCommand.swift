@@ -1,0 +1,181 @@
+// `cordon policy`: asks, explains and checks policies. It starts nothing, and needs no privilege.
+internal import Linux
+internal import PolicyDecision
+internal import PolicyModel
+
+/// Exit codes of `cordon policy`, as the command-line contract says.
+enum PolicyExit {
+    static let allow: Int32 = 0
+    /// A check that found something: a failed test, a lint finding, a score above the threshold.
+    static let failed: Int32 = 1
+    /// The policy or the call is wrong.
+    static let wrong: Int32 = 2
+    static let ask: Int32 = 10
+    static let deny: Int32 = 11
+
+    static func of(_ decision: Decision) -> Int32 {
+        switch decision {
+        case .allow: allow
+        case .ask: ask
+        case .deny: deny
+        }
+    }
+}
+
+/// A subcommand of `cordon policy`.
+struct PolicySubcommand: Sendable {
+    var name: String
+    var says: String
+    var help: String
+    var run: @Sendable ([String]) throws(PolicyFailure) -> Never
+}
+
+/// Why a subcommand answers nothing.
+enum PolicyFailure: Error {
+    case usage(UsageError)
+    case policy(PolicyError)
+    /// A file that cannot be read or written.
+    case file(String, Errno)
+
+    var text: String {
+        switch self {
+        case .usage(let error): error.description
+        case .policy(let error): error.diagnostics.map(\.description).joined(separator: "\ncordon: ")
+        case .file(let path, let error): "\(path): \(error.message)"
+        }
+    }
+}
+
+let policySubcommands = [
+    checkSubcommand, explainSubcommand, testSubcommand, lintSubcommand, diffSubcommand, simulateSubcommand,
+    scoreSubcommand, formatSubcommand, schemaSubcommand, trustSubcommand,
+]
+
+/// Runs a subcommand and exits.
+func policyCommand(_ arguments: [String]) -> Never {
+    guard let name = arguments.first, name != "--help", name != "-h", name != "help" else {
+        let isAsked = !arguments.isEmpty
+        if let wanted = arguments.dropFirst().first, let found = policySubcommands.first(where: { $0.name == wanted }) {
+            leave(printing: found.help, code: 0)
+        }
+        leave(printing: policyHelp, code: isAsked ? 0 : PolicyExit.wrong, to: isAsked ? 1 : 2)
+    }
+    guard let subcommand = policySubcommands.first(where: { $0.name == name }) else {
+        let guess = nearest(to: name, in: policySubcommands.map(\.name)).map { "did you mean \"\($0)\"?" }
+        wrong(.usage(UsageError("unknown command \"policy \(name)\"", remedy: guess ?? "see cordon policy --help")))
+    }
+    let rest = Array(arguments.dropFirst())
+    if rest.prefix(while: { $0 != "--" }).contains(where: { $0 == "--help" || $0 == "-h" }) {
+        leave(printing: subcommand.help, code: 0)
+    }
+    do throws(PolicyFailure) { try subcommand.run(rest) } catch { wrong(error) }
+}
+
+private func wrong(_ failure: PolicyFailure) -> Never {
+    leave(printing: "cordon: \(failure.text)\n", code: PolicyExit.wrong, to: 2)
+}
+
+private var policyHelp: String {
+    let width = policySubcommands.map(\.name.count).max() ?? 0
+    let list = policySubcommands.map { "  \(padded($0.name, width))  \($0.says)\n" }.joined()
+    return """
+        cordon policy: ask what a policy says, and check policies before they are used
+
+        usage: cordon policy COMMAND [OPTION…]
+
+        \(list)
+        examples:
+          cordon policy check -- 'git status && ls'            exit 0 allow, 10 ask, 11 deny, 2 wrong
+          cordon policy explain --policy preset:readonly -- 'find . -exec rm {} +'
+          cordon policy test my-policy.toml                    its examples and tests
+          cordon policy lint --sarif my-policy.toml            for a CI job
+
+        see cordon policy COMMAND --help
+
+        """
+}
+
+/// The options that say by which policy, and where, something is judged.
+struct PolicyContext {
+    static let options = ["--policy", "--workspace", "--cwd"]
+
+    var policy: String?
+    private var workspace: String?
+    private var directory: String?
+
+    /// Takes one of the options; false where it is another.
+    mutating func take(
+        _ option: (name: String, attached: String?), from reader: inout OptionReader
+    ) throws(PolicyFailure) -> Bool {
+        switch option.name {
+        case "--policy": policy = try usage { () throws(UsageError) in try reader.value(of: option) }
+        case "--workspace": workspace = try usage { () throws(UsageError) in try reader.value(of: option) }
+        case "--cwd": directory = try usage { () throws(UsageError) in try reader.value(of: option) }
+        default: return false
+        }
+        return true
+    }
+
+    /// The workspace and the working directory, absolute.
+    func places() throws(PolicyFailure) -> (workspace: String, directory: String) {
+        let current = (try? workingDirectory()) ?? "/"
+        func resolve(_ path: String) throws(PolicyFailure) -> String {
+            do throws(Errno) { return try resolvedPath(path) } catch { throw .file(path, error) }
+        }
+        let place = try resolve(workspace ?? current)
+        if let directory { return (place, try resolve(directory)) }
+        return (place, isInside(current, place) ? current : place)
+    }
+
+    /// The engine of all tiers.
+    func engine(_ workspace: String) throws(PolicyFailure) -> Engine {
+        do throws(PolicyError) {
+            return try PolicyTiers(policy, workspace: workspace, environment: callerEnvironment()).engine()
+        } catch {
+            throw .policy(error)
+        }
+    }
+}
+
+/// A usage error as a failure.
+func usage<Result>(_ body: () throws(UsageError) -> Result) throws(PolicyFailure) -> Result {
+    do throws(UsageError) { return try body() } catch { throw .usage(error) }
+}
+
+/// Reads one policy, its own examples checked.
+func policyFile(_ reference: String) throws(PolicyFailure) -> Policy {
+    do throws(PolicyError) { return try readPolicy(reference).policy } catch { throw .policy(error) }
+}
+
+/// Reads a file, or standard input where its name is a dash.
+func inputBytes(_ path: String) throws(PolicyFailure) -> [UInt8] {
+    do throws(Errno) {
+        return try readFile(path == "-" ? "/dev/stdin" : path, limit: 1 << 30)
+    } catch {
+        throw .file(path, error)
+    }
+}
+
+/// Text in a column.
+func padded(_ text: String, _ width: Int) -> String {
+    text + String(repeating: " ", count: max(0, width - text.unicodeScalars.count))
+}
+
+/// Colours, on a terminal alone and where the user has not said otherwise (no-color.org).
+struct Paint {
+    private let isOn: Bool
+
+    init() { isOn = isTerminal(1) && !callerEnvironment().contains { $0.name == "NO_COLOR" && !$0.value.isEmpty } }
+
+    func decision(_ decision: Decision, _ text: String? = nil) -> String {
+        switch decision {
+        case .allow: paint("32", text ?? decision.rawValue)
+        case .ask: paint("33", text ?? decision.rawValue)
+        case .deny: paint("31", text ?? decision.rawValue)
+        }
+    }
+
+    func faint(_ text: String) -> String { paint("2", text) }
+
+    private func paint(_ code: String, _ text: String) -> String { isOn ? "\u{1B}[\(code)m\(text)\u{1B}[0m" : text }
+}

@@ -1,0 +1,121 @@
+// Which policies have a say: the machine's, the user's, the project's, and the one that was asked for.
+internal import Linux
+internal import PolicyDecision
+internal import PolicyModel
+
+/// The policies that judge and confine one request.
+struct PolicyTiers {
+    /// From the machine's owner to the request; the last is the session's.
+    private(set) var tiers: [Tier] = []
+
+    /// The policy that was asked for, or what stands for it.
+    var session: Policy { tiers[tiers.count - 1].policy }
+
+    static let defaultPolicy = "preset:agent"
+    static let projectFile = ".cordon.toml"
+
+    /// Reads all of them.
+    ///
+    /// - Parameter reference: what `--policy` names; nil for a trusted project's own policy, else preset:agent.
+    /// - Throws: `PolicyError` with everything that is wrong in all of the files, their own examples included.
+    init(
+        _ reference: String?, workspace: String, environment: [(name: String, value: String)]
+    ) throws(PolicyError) {
+        var diagnostics: [Diagnostic] = []
+        var projectSources: [PolicySource] = []
+        func load(_ name: Tier.Name, _ reference: String) -> Tier? {
+            do throws(PolicyError) {
+                let read = try readPolicy(reference)
+                if name == .project { projectSources = read.sources }
+                let failures = try read.policy.failedExamples()
+                guard failures.isEmpty else { throw PolicyError(diagnostics: failures) }
+                return Tier(name, read.policy)
+            } catch {
+                diagnostics += error.diagnostics
+                return nil
+            }
+        }
+        if exists(Self.systemFile) { tiers += [load(.system, Self.systemFile)].compactMap { $0 } }
+        if let file = Self.userFile(environment), exists(file) { tiers += [load(.user, file)].compactMap { $0 } }
+        let project = workspace + "/" + Self.projectFile
+        var isTrustedProject = false
+        if exists(project) {
+            let tier = load(.project, project)
+            isTrustedProject =
+                reference == nil && tier != nil && TrustStore(environment)?.trusts(project, projectSources) == true
+            if let tier { tiers.append(isTrustedProject ? Tier(.session, tier.policy) : tier) }
+        }
+        if !isTrustedProject { tiers += [load(.session, reference ?? Self.defaultPolicy)].compactMap { $0 } }
+        guard diagnostics.isEmpty else { throw PolicyError(diagnostics: diagnostics) }
+    }
+
+    /// One policy that confines as all of them do.
+    func confinement(machineMemory: UInt64) -> Policy {
+        tiers.dropLast().reduce(session) { $0.restricted(by: $1.policy, machineMemory: machineMemory) }
+    }
+
+    /// An engine that looks through links as this machine has them.
+    func engine() throws(PolicyError) -> Engine {
+        try Engine(tiers) { path in
+            // The deepest part that exists: what does not exist yet leads nowhere else.
+            var head = path, tail = ""
+            while true {
+                if let real = try? resolvedPath(head) { return tail.isEmpty ? real : real + tail }
+                guard let above = parentPath(head) else { return nil }
+                tail = pathBelow(head, above) + tail
+                head = above
+                if head.isEmpty { return nil }
+            }
+        }
+    }
+
+    private static let systemFile = "/etc/cordon/policy.toml"
+
+    private static func userFile(_ environment: [(name: String, value: String)]) -> String? {
+        userDirectory("XDG_CONFIG_HOME", "/.config", environment).map { $0 + "/cordon/policy.toml" }
+    }
+}
+
+/// A directory of the user's, by the XDG Base Directory Specification.
+func userDirectory(
+    _ variable: String, _ fallback: String, _ environment: [(name: String, value: String)]
+) -> String? {
+    if let chosen = environment.first(where: { $0.name == variable })?.value, chosen.utf8.first == UInt8(ascii: "/") {
+        return chosen
+    }
+    guard let home = environment.first(where: { $0.name == "HOME" })?.value, home.utf8.first == UInt8(ascii: "/") else {
+        return nil
+    }
+    return home + fallback
+}
+
+/// A file that took part in a policy, as it was read.
+struct PolicySource {
+    var path: String
+    var bytes: [UInt8]
+}
+
+/// Reads a policy from a file or a preset.
+func readPolicy(_ reference: String) throws(PolicyError) -> (policy: Policy, sources: [PolicySource]) {
+    var sources: [PolicySource] = []
+    let policy = try Policy.load(reference) { (path) throws(FileReadFailure) in
+        do throws(Errno) {
+            let bytes = try readFile(path, limit: 1 << 20)
+            sources.append(PolicySource(path: path, bytes: bytes))
+            return bytes
+        } catch {
+            throw error == .noEntry ? .missing : FileReadFailure(reason: error.message)
+        }
+    }
+    return (policy, sources)
+}
+
+/// Whether something is there, or cannot be looked at: what cannot be looked at is not passed over.
+private func exists(_ path: String) -> Bool {
+    do throws(Errno) {
+        _ = try status(at: path)
+        return true
+    } catch {
+        return error != .noEntry && error != .notDirectory
+    }
+}
