@@ -35,48 +35,53 @@ private let help = """
 
 private let shells = ["bash", "zsh", "fish"]
 
-/// What stands after an option.
-private enum Value {
+/// What stands after an option, or where an operand does.
+enum OptionValue {
     case none, policy, directory, file, variable, text
 }
 
-private struct Option {
+/// An option of a command, as completions know it.
+struct CommandOption {
     var name: String
     var short: String?
-    var value = Value.none
+    var value = OptionValue.none
     var says: String
+
+    static let json = CommandOption(name: "--json", says: "print JSON")
+    static let help = CommandOption(name: "--help", short: "-h", says: "print help")
 }
 
 private let runOptions = [
-    Option(name: "--policy", value: .policy, says: "a policy file, or preset:NAME"),
-    Option(name: "--workspace", value: .directory, says: "the directory that the command works in"),
-    Option(name: "--image", value: .directory, says: "a directory with a root file system"),
-    Option(name: "--timeout", value: .text, says: "a deadline, such as 500ms, 30s, 5m"),
-    Option(name: "--memory", value: .text, says: "a limit for the whole tree, such as 64M, 2G"),
-    Option(name: "--pids", value: .text, says: "a limit on processes"),
-    Option(name: "--env", value: .variable, says: "set a variable, or pass the caller's"),
-    Option(name: "--json", says: "print exactly one JSON object"),
-    Option(name: "--report", value: .file, says: "write that object to a file as well"),
-    Option(name: "--print-plan", says: "print what would be done, and do nothing"),
-    Option(name: "--timing", says: "print when each step of the start was done"),
-    Option(name: "--verbose", short: "-v", says: "print a report for people after the run"),
-    Option(name: "--help", short: "-h", says: "print help"),
+    CommandOption(name: "--policy", value: .policy, says: "a policy file, or preset:NAME"),
+    CommandOption(name: "--workspace", value: .directory, says: "the directory that the command works in"),
+    CommandOption(name: "--image", value: .directory, says: "a directory with a root file system"),
+    CommandOption(name: "--timeout", value: .text, says: "a deadline, such as 500ms, 30s, 5m"),
+    CommandOption(name: "--memory", value: .text, says: "a limit for the whole tree, such as 64M, 2G"),
+    CommandOption(name: "--pids", value: .text, says: "a limit on processes"),
+    CommandOption(name: "--env", value: .variable, says: "set a variable, or pass the caller's"),
+    CommandOption(name: "--json", says: "print exactly one JSON object"),
+    CommandOption(name: "--report", value: .file, says: "write that object to a file as well"),
+    CommandOption(name: "--print-plan", says: "print what would be done, and do nothing"),
+    CommandOption(name: "--timing", says: "print when each step of the start was done"),
+    CommandOption(name: "--verbose", short: "-v", says: "print a report for people after the run"),
+    CommandOption(name: "--help", short: "-h", says: "print help"),
 ]
 
 private let doctorOptions = [
-    Option(name: "--json", says: "print exactly one JSON object"),
-    Option(name: "--guarantees", says: "print the closed list of guarantees"),
-    Option(name: "--help", short: "-h", says: "print help"),
+    CommandOption(name: "--json", says: "print exactly one JSON object"),
+    CommandOption(name: "--guarantees", says: "print the closed list of guarantees"),
+    CommandOption(name: "--help", short: "-h", says: "print help"),
 ]
 
 private let commands = [
-    ("run", "run a command in a jail of its own"), ("doctor", "try each primitive, and say what is in the way"),
+    ("run", "run a command in a jail of its own"), ("policy", "ask what a policy says, and check policies"),
+    ("doctor", "try each primitive, and say what is in the way"),
     ("completion", "print a completion script"), ("help", "print help"), ("version", "print the version"),
 ]
 
 private var presets: String { presetNames.sorted().map { "preset:" + $0 }.joined(separator: " ") }
 
-private func names(_ options: [Option], _ isWanted: (Option) -> Bool = { _ in true }) -> [String] {
+private func names(_ options: [CommandOption], _ isWanted: (CommandOption) -> Bool = { _ in true }) -> [String] {
     options.filter(isWanted).flatMap { [$0.name] + ($0.short.map { [$0] } ?? []) }
 }
 
@@ -86,7 +91,7 @@ private func names(_ options: [Option], _ isWanted: (Option) -> Bool = { _ in tr
 /// candidate only what follows the last such character is given back.
 private var bashCompletion: String {
     let withValue = names(runOptions) { $0.value != .none }.joined(separator: "|")
-    func cases(_ value: Value) -> String { names(runOptions) { $0.value == value }.joined(separator: "|") }
+    func cases(_ value: OptionValue) -> String { names(runOptions) { $0.value == value }.joined(separator: "|") }
     return """
         # bash completion for cordon
         _cordon_words() { mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen "$@" -- "$cur"); }
@@ -99,7 +104,18 @@ private var bashCompletion: String {
             cur=
             [[ $line == *[[:space:]] ]] || { cur=${words[-1]}; unset 'words[-1]'; }
             command=${words[1]-}
-            local prefix=
+            local prefix= values='\(withValue)'
+            if [[ $command == policy ]]; then
+                command=policy-${words[2]-}
+                case $command in
+        \(policySubcommands.map { "            policy-\($0.name)) values='\(names($0.options) { $0.value != .none }.joined(separator: "|"))' ;;\n" }.joined())\
+                esac
+                for ((i = 3; i < ${#words[@]}; i++)); do
+                    word=${words[i]}
+                    [[ $word == -- ]] && { ((i++)); _cordon_inner; return; }
+                    [[ -n $values && $word == @($values) ]] && { ((i++)); ((i < ${#words[@]})) || option=$word; }
+                done
+            fi
             if [[ $command == run ]]; then
                 # Behind the options stands somebody else's command.
                 for ((i = 2; i < ${#words[@]}; i++)); do
@@ -119,6 +135,8 @@ private var bashCompletion: String {
             fi
             case $command:$option in
                 :) _cordon_words -W "\(commands.map(\.0).joined(separator: " "))" ;;
+                policy-:) _cordon_words -W "\(policySubcommands.map(\.name).joined(separator: " "))" ;;
+        \(policySubcommands.map(bashCases).joined())\
                 run:) _cordon_words -W "\(names(runOptions).joined(separator: " ")) --" ;;
                 run:\(cases(.policy)))
                     _cordon_words -W "\(presets)"
@@ -129,7 +147,7 @@ private var bashCompletion: String {
                 run:\(cases(.variable))) _cordon_words -A export ;;
                 doctor:) _cordon_words -W "\(names(doctorOptions).joined(separator: " "))" ;;
                 completion:) ((${#words[@]} > 2)) || _cordon_words -W "\(shells.joined(separator: " "))" ;;
-                help:) ((${#words[@]} > 2)) || _cordon_words -W "run" ;;
+                help:) ((${#words[@]} > 2)) || _cordon_words -W "run policy" ;;
             esac
             local whole=$prefix$cur head=
             [[ $COMP_WORDBREAKS == *=* && $whole == *=* ]] && { prefix=; head=${cur%"${cur##*=}"}; }
@@ -147,10 +165,42 @@ private var bashCompletion: String {
         """
 }
 
+/// What bash offers for one subcommand of policy.
+private func bashCases(_ subcommand: PolicySubcommand) -> String {
+    let command = "policy-" + subcommand.name
+    func line(_ value: OptionValue, _ words: String) -> String {
+        let found = names(subcommand.options) { $0.value == value }.map { "\(command):" + $0 }
+        return found.isEmpty ? "" : "        \(found.joined(separator: "|"))) \(words) ;;\n"
+    }
+    let files = "_cordon_words -f; compopt -o filenames 2> /dev/null"
+    let policies = "_cordon_words -W \"\(presets)\"; [[ $cur == preset:* ]] || { \(files); }"
+    let operand =
+        switch subcommand.operand {
+        case .policy: "[[ $cur == -* ]] || { \(policies); }"
+        case .file: "[[ $cur == -* ]] || { \(files); }"
+        case .directory: "[[ $cur == -* ]] || { _cordon_words -d; compopt -o filenames 2> /dev/null; }"
+        case .none, .variable, .text: ":"
+        }
+    return line(.policy, policies) + line(.directory, "_cordon_words -d; compopt -o filenames 2> /dev/null")
+        + line(.file, files)
+        + "        \(command):) [[ -n $cur && $cur != -* ]] || _cordon_words -W \"\(names(subcommand.options).joined(separator: " "))\"; \(operand) ;;\n"
+}
+
 // MARK: - zsh
 
 private var zshCompletion: String {
-    func specification(_ option: Option) -> String {
+    func zshCase(_ subcommand: PolicySubcommand) -> String {
+        let operand =
+            switch subcommand.operand {
+            case .policy: "'*:policy:_cordon_policy'"
+            case .directory: "'*:directory:_files -/'"
+            case .file: "'*:file:_files'"
+            case .none, .variable, .text: "'*::argument: _normal'"
+            }
+        let options = subcommand.options.map(specification).joined()
+        return "                \(subcommand.name)) _arguments \\\n\(options)        \(operand) ;;\n"
+    }
+    func specification(_ option: CommandOption) -> String {
         let says = option.says.replacing("'", with: "'\\''").replacing("[", with: "(").replacing("]", with: ")")
         let value =
             switch option.value {
@@ -189,10 +239,20 @@ private var zshCompletion: String {
             case $subcommand in
                 run) _arguments -S \\
         \(runOptions.map(specification).joined())        '(-):command:_path_commands' '*::argument: _normal' ;;
+                policy)
+                    if ((CURRENT == 2)); then
+                        _values subcommand \(policySubcommands.map { "'\($0.name)[\($0.says)]'" }.joined(separator: " "))
+                        return
+                    fi
+                    local inner=$words[2]
+                    shift words
+                    ((CURRENT--))
+                    case $inner in
+        \(policySubcommands.map(zshCase).joined())            esac ;;
                 doctor) _arguments \\
         \(doctorOptions.map(specification).joined())        && return ;;
                 completion) _values shell \(shells.joined(separator: " ")) ;;
-                help) _values command run ;;
+                help) _values command run policy ;;
             esac
         }
 
@@ -204,7 +264,7 @@ private var zshCompletion: String {
 // MARK: - fish
 
 private var fishCompletion: String {
-    func lines(_ command: String, _ options: [Option]) -> String {
+    func lines(_ command: String, _ options: [CommandOption], inner: String = "") -> String {
         options.map { option in
             let value =
                 switch option.value {
@@ -218,7 +278,7 @@ private var fishCompletion: String {
             let short = option.short.map { " -s " + $0.dropFirst() } ?? ""
             let says = option.says.replacing("'", with: "\\'")
             return
-                "complete -c cordon -n '__cordon_options \(command)'\(short) -l \(option.name.dropFirst(2))\(value) -d '\(says)'\n"
+                "complete -c cordon -n '__cordon_options \(command) \(inner)'\(short) -l \(option.name.dropFirst(2))\(value) -d '\(says)'\n"
         }.joined()
     }
     let takers = names(runOptions) { $0.value != .none }.joined(separator: " ")
@@ -249,9 +309,10 @@ private var fishCompletion: String {
             return 1
         end
 
-        function __cordon_options -a command
+        function __cordon_options -a command inner
             set -l words (commandline -opc)
             test "$words[2]" = $command; or return 1
+            test -z "$inner"; or test "$words[3]" = $inner; or return 1
             test $command = run; and __cordon_inner > /dev/null; and return 1
             return 0
         end
@@ -268,9 +329,11 @@ private var fishCompletion: String {
         complete -c cordon -f
         \(commands.map { "complete -c cordon -n __fish_use_subcommand -a \($0.0) -d '\($0.1)'\n" }.joined())\(lines("run", runOptions))\
         complete -c cordon -n __cordon_run_command -a '(__cordon_complete_inner)'
+        complete -c cordon -n '__cordon_options policy; and test (count (commandline -opc)) = 2' -a '\(policySubcommands.map(\.name).joined(separator: " "))'
+        \(policySubcommands.map { lines("policy", $0.options, inner: $0.name) }.joined())\
         \(lines("doctor", doctorOptions))\
         complete -c cordon -n '__cordon_options completion' -a '\(shells.joined(separator: " "))'
-        complete -c cordon -n '__cordon_options help' -a run
+        complete -c cordon -n '__cordon_options help' -a 'run policy'
 
         """
 }

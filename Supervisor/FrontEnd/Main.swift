@@ -17,6 +17,7 @@ struct Cordon {
         case "doctor": doctorCommand(Array(arguments.dropFirst()))
         case "version", "--version", "-V": leave(printing: "cordon \(version)\n", code: 0)
         case "help", "--help", "-h":
+            if arguments.dropFirst().first == "policy" { policyCommand(["help"] + arguments.dropFirst(2)) }
             leave(printing: arguments.dropFirst().first == "run" ? RunOptions.help : help, code: 0)
         case "completion": completionCommand(Array(arguments.dropFirst()))
         case nil: leave(printing: help, code: ExitCode.cordonFailed, to: 2)
@@ -42,7 +43,7 @@ struct Cordon {
                cordon policy COMMAND [OPTION…]
                cordon doctor [--json] [--guarantees]
                cordon completion bash|zsh|fish
-               cordon help [run] | version
+               cordon help [run | policy] | version
 
         examples:
           cordon run -- make test                   the current directory is the workspace, preset:agent the policy

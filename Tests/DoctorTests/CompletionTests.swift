@@ -21,7 +21,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("cordon ", ["run", "doctor", "completion", "help", "version"]), ("cordon do", ["doctor"]),
+        ("cordon ", ["run", "policy", "doctor", "completion", "help", "version"]), ("cordon do", ["doctor"]),
         ("cordon run --pol", ["--policy"]), ("cordon run --policy preset:r", ["readonly"]),
         ("cordon run --policy=preset:r", ["readonly"]), ("cordon run --workspace Superv", ["Supervisor"]),
         ("cordon run --workspace=Superv", ["Supervisor"]), ("cordon run --workspace Packag", []),
@@ -29,7 +29,10 @@ import Testing
         ("cordon run -- cat Packag", ["Package.swift"]),
         ("cordon run cat --po", []), ("cordon doctor --g", ["--guarantees"]),
         ("cordon completion ", ["bash", "zsh", "fish"]),
-        ("cordon completion bash ", []), ("cordon help ", ["run"]),
+        ("cordon completion bash ", []), ("cordon help ", ["run", "policy"]), ("cordon policy sc", ["score", "schema"]),
+        ("cordon policy check --as", ["--as-is"]), ("cordon policy check --policy preset:r", ["readonly"]),
+        ("cordon policy simulate --log Packag", ["Package.swift"]), ("cordon policy score preset:r", ["readonly"]),
+        ("cordon policy check -- l Packag", ["Package.swift"]),
     ]) func bash(_ line: String, _ expected: [String]) throws {
         #expect(try bash(line) == expected)
     }
@@ -40,15 +43,20 @@ import Testing
     }
 
     /// The table of options is the one of the help texts.
-    @Test(arguments: [["help", "run"], ["doctor", "--help"]]) func optionsAreThoseOfTheHelp(_ help: [String]) throws {
+    @Test(arguments: [
+        ["help", "run"], ["doctor", "--help"], ["policy", "check", "--help"], ["policy", "explain", "--help"],
+        ["policy", "test", "--help"], ["policy", "lint", "--help"], ["policy", "diff", "--help"],
+        ["policy", "simulate", "--help"], ["policy", "score", "--help"], ["policy", "fmt", "--help"],
+        ["policy", "schema", "--help"], ["policy", "trust", "--help"],
+    ]) func optionsAreThoseOfTheHelp(_ help: [String]) throws {
         let text = try execute([cordon] + help).output
         let told = text.split(separator: "\n").flatMap { line -> [Substring] in
             guard line.hasPrefix("  -") else { return [] }
             let head = line.dropFirst(2).prefix { $0.isLetter || "-, ".contains($0) }
             return head.split(whereSeparator: { $0 == " " || $0 == "," }).filter { $0.hasPrefix("-") }
         }
-        let command = help.contains("doctor") ? "doctor" : "run"
-        let offered = Set(try bash("cordon \(command) ")).subtracting(["--", "--help", "-h"])
+        let command = help.first == "help" ? "run" : help.dropLast().joined(separator: " ")
+        let offered = Set(try bash("cordon \(command) -") + (command == "run" ? bash("cordon run ") : [])).subtracting(["--", "--help", "-h"])
         #expect(Set(told.map(String.init)) == offered)
     }
 

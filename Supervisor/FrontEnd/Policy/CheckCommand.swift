@@ -4,10 +4,20 @@ internal import PolicyDecision
 internal import PolicyModel
 
 let checkSubcommand = PolicySubcommand(
-    name: "check", says: "judge a command, or many", help: checkHelp, run: check)
+    name: "check", says: "judge a command, or many",
+    options: PolicyContext.options + [
+        CommandOption(name: "--jailed", says: "as for cordon run"),
+        CommandOption(name: "--argv", says: "a program and its arguments"),
+        CommandOption(name: "--as-is", says: "without a rewrite"), .json,
+        CommandOption(name: "--batch", value: .file, says: "judge JSON lines"), .help,
+    ], help: checkHelp, run: check)
 
 let explainSubcommand = PolicySubcommand(
-    name: "explain", says: "show all that a command would run, each part with its verdict", help: explainHelp,
+    name: "explain", says: "show all that a command would run, each part with its verdict",
+    options: PolicyContext.options + [
+        CommandOption(name: "--jailed", says: "as for cordon run"),
+        CommandOption(name: "--argv", says: "a program and its arguments"), .json, .help,
+    ], help: explainHelp,
     run: explain)
 
 private let contextHelp = """
@@ -66,9 +76,9 @@ private struct CheckOptions {
     var batch: String?
     var operands: [String] = []
 
-    init(_ arguments: [String], _ command: String, known: [String]) throws(PolicyFailure) {
+    init(_ arguments: [String], of subcommand: PolicySubcommand) throws(PolicyFailure) {
+        let command = subcommand.name, known = subcommand.known
         var reader = OptionReader(arguments, help: "cordon policy \(command) --help")
-        let known = known + PolicyContext.options + ["--jailed", "--argv", "--json"]
         while let option = try usage({ () throws(UsageError) in try reader.next(known: known) }) {
             if try context.take(option, from: &reader) { continue }
             if option.name == "--batch" {
@@ -101,7 +111,7 @@ private struct CheckOptions {
 }
 
 @Sendable private func check(_ arguments: [String]) throws(PolicyFailure) -> Never {
-    let options = try CheckOptions(arguments, "check", known: ["--as-is", "--batch"])
+    let options = try CheckOptions(arguments, of: checkSubcommand)
     let (workspace, directory) = try options.context.places()
     let engine = try options.context.engine(workspace)
     if let file = options.batch {
@@ -116,7 +126,7 @@ private struct CheckOptions {
 }
 
 @Sendable private func explain(_ arguments: [String]) throws(PolicyFailure) -> Never {
-    let options = try CheckOptions(arguments, "explain", known: [])
+    let options = try CheckOptions(arguments, of: explainSubcommand)
     let (workspace, directory) = try options.context.places()
     let engine = try options.context.engine(workspace)
     let verdict = engine.judge(

@@ -4,11 +4,23 @@ internal import PolicyDecision
 internal import PolicyModel
 
 let diffSubcommand = PolicySubcommand(
-    name: "diff", says: "compare two policies, rules and verdicts", help: diffHelp, run: diff)
+    name: "diff", says: "compare two policies, rules and verdicts",
+    options: [
+        CommandOption(name: "--corpus", value: .file, says: "commands to compare verdicts on"),
+        CommandOption(name: "--jailed", says: "as for cordon run"),
+        CommandOption(name: "--fail-on", value: .text, says: "fail where anything is looser"), .json, .help,
+    ], operand: .policy, help: diffHelp, run: diff)
 let simulateSubcommand = PolicySubcommand(
-    name: "simulate", says: "replay a list of commands", help: simulateHelp, run: simulate)
+    name: "simulate", says: "replay a list of commands",
+    options: PolicyContext.options + [
+        CommandOption(name: "--log", value: .file, says: "the commands"),
+        CommandOption(name: "--jailed", says: "as for cordon run"),
+        CommandOption(name: "--fail-on", value: .text, says: "fail on ask or deny"), .json, .help,
+    ], help: simulateHelp, run: simulate)
 let scoreSubcommand = PolicySubcommand(
-    name: "score", says: "rate the exposure from 0 to 10, line by line", help: scoreHelp, run: score)
+    name: "score", says: "rate the exposure from 0 to 10, line by line",
+    options: [CommandOption(name: "--threshold", value: .text, says: "fail above it"), .json, .help], operand: .policy,
+    help: scoreHelp, run: score)
 
 private let diffHelp = """
     cordon policy diff: what one policy says differently from another
@@ -100,7 +112,7 @@ private struct LoggedCommand {
     var corpus: String?
     var failsOnLoosened = false, isJailed = false, json = false
     while let option = try usage({ () throws(UsageError) in
-        try reader.next(known: ["--corpus", "--fail-on", "--jailed", "--json"])
+        try reader.next(known: diffSubcommand.known)
     }) {
         switch option.name {
         case "--corpus": corpus = try usage { () throws(UsageError) in try reader.value(of: option) }
@@ -181,8 +193,7 @@ extension PolicyChange {
     var log: String?
     var limit: Decision?
     var isJailed = false, json = false
-    let known = PolicyContext.options + ["--log", "--fail-on", "--jailed", "--json"]
-    while let option = try usage({ () throws(UsageError) in try reader.next(known: known) }) {
+    while let option = try usage({ () throws(UsageError) in try reader.next(known: simulateSubcommand.known) }) {
         if try context.take(option, from: &reader) { continue }
         switch option.name {
         case "--log": log = try usage { () throws(UsageError) in try reader.value(of: option) }
@@ -247,7 +258,7 @@ extension PolicyChange {
     var reader = OptionReader(arguments, help: "cordon policy score --help")
     var threshold: Int?
     var json = false
-    while let option = try usage({ () throws(UsageError) in try reader.next(known: ["--threshold", "--json"]) }) {
+    while let option = try usage({ () throws(UsageError) in try reader.next(known: scoreSubcommand.known) }) {
         if option.name == "--json" {
             try usage { () throws(UsageError) in try reader.requireFlag(option) }
             json = true

@@ -2,15 +2,17 @@
 internal import Linux
 internal import PolicyModel
 
-let formatSubcommand = PolicySubcommand(name: "fmt", says: "format policy files", help: help, run: format)
+let formatSubcommand = PolicySubcommand(
+    name: "fmt", says: "format policy files",
+    options: [CommandOption(name: "--check", says: "change nothing"), .help], operand: .file, help: help, run: format)
 
 private let help = """
     cordon policy fmt: format policy files in place
 
     usage: cordon policy fmt [--check] FILE…
 
+      FILE      policy files; - for standard input, printed to standard output
       --check   change nothing, and exit 1 where a file is not formatted
-      -         as FILE: from standard input to standard output
 
     One space around `=`, one blank line before a table, four spaces in arrays of several lines, no space at the end of a
     line. Nothing is changed in a file whose meaning would change.
@@ -24,7 +26,7 @@ private let help = """
 @Sendable private func format(_ arguments: [String]) throws(PolicyFailure) -> Never {
     var reader = OptionReader(arguments, help: "cordon policy fmt --help")
     var checks = false
-    while let option = try usage({ () throws(UsageError) in try reader.next(known: ["--check"]) }) {
+    while let option = try usage({ () throws(UsageError) in try reader.next(known: formatSubcommand.known) }) {
         try usage { () throws(UsageError) in try reader.requireFlag(option) }
         checks = true
     }

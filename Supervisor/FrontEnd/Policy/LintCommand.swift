@@ -4,7 +4,12 @@ internal import PolicyDecision
 internal import PolicyModel
 
 let lintSubcommand = PolicySubcommand(
-    name: "lint", says: "find likely mistakes", help: help, run: lint)
+    name: "lint", says: "find likely mistakes",
+    options: [
+        .json, CommandOption(name: "--sarif", says: "print SARIF"),
+        CommandOption(name: "--baseline", value: .file, says: "leave out what it lists"),
+        CommandOption(name: "--write-baseline", value: .file, says: "write what is found now"), .help,
+    ], operand: .policy, help: help, run: lint)
 
 private let help = """
     cordon policy lint: find what is likely to be a mistake in a policy
@@ -35,8 +40,7 @@ private let help = """
     var reader = OptionReader(arguments, help: "cordon policy lint --help")
     var format = "text"
     var baseline: String?, newBaseline: String?
-    let known = ["--json", "--sarif", "--baseline", "--write-baseline"]
-    while let option = try usage({ () throws(UsageError) in try reader.next(known: known) }) {
+    while let option = try usage({ () throws(UsageError) in try reader.next(known: lintSubcommand.known) }) {
         switch option.name {
         case "--baseline": baseline = try usage { () throws(UsageError) in try reader.value(of: option) }
         case "--write-baseline": newBaseline = try usage { () throws(UsageError) in try reader.value(of: option) }

@@ -26,6 +26,8 @@ enum PolicyExit {
 struct PolicySubcommand: Sendable {
     var name: String
     var says: String
+    var options: [CommandOption]
+    var operand = OptionValue.none
     var help: String
     var run: @Sendable ([String]) throws(PolicyFailure) -> Never
 }
@@ -50,6 +52,11 @@ let policySubcommands = [
     checkSubcommand, explainSubcommand, testSubcommand, lintSubcommand, diffSubcommand, simulateSubcommand,
     scoreSubcommand, formatSubcommand, schemaSubcommand, trustSubcommand,
 ]
+
+extension PolicySubcommand {
+    /// The names that its options have.
+    var known: [String] { options.map(\.name) }
+}
 
 /// Runs a subcommand and exits.
 func policyCommand(_ arguments: [String]) -> Never {
@@ -97,7 +104,11 @@ private var policyHelp: String {
 
 /// The options that say by which policy, and where, something is judged.
 struct PolicyContext {
-    static let options = ["--policy", "--workspace", "--cwd"]
+    static let options = [
+        CommandOption(name: "--policy", value: .policy, says: "a policy file, or preset:NAME"),
+        CommandOption(name: "--workspace", value: .directory, says: "the workspace"),
+        CommandOption(name: "--cwd", value: .directory, says: "the working directory"),
+    ]
 
     var policy: String?
     private var workspace: String?

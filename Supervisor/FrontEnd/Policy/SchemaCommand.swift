@@ -2,7 +2,9 @@
 internal import PolicyModel
 
 let schemaSubcommand = PolicySubcommand(
-    name: "schema", says: "print a JSON Schema of the language, or its reference", help: help, run: schema)
+    name: "schema", says: "print a JSON Schema of the language, or its reference",
+    options: [CommandOption(name: "--markdown", says: "print the reference of all keys"), .help], help: help,
+    run: schema)
 
 private let help = """
     cordon policy schema: the policy language for editors and readers
@@ -20,7 +22,7 @@ private let help = """
 @Sendable private func schema(_ arguments: [String]) throws(PolicyFailure) -> Never {
     var reader = OptionReader(arguments, help: "cordon policy schema --help")
     var isMarkdown = false
-    while let option = try usage({ () throws(UsageError) in try reader.next(known: ["--markdown"]) }) {
+    while let option = try usage({ () throws(UsageError) in try reader.next(known: schemaSubcommand.known) }) {
         try usage { () throws(UsageError) in try reader.requireFlag(option) }
         isMarkdown = true
     }

@@ -4,7 +4,9 @@ internal import PolicyDecision
 internal import PolicyModel
 
 let testSubcommand = PolicySubcommand(
-    name: "test", says: "run a policy's examples and tests", help: help, run: test)
+    name: "test", says: "run a policy's examples and tests",
+    options: [CommandOption(name: "--junit", value: .file, says: "write JUnit XML"), .json, .help], operand: .policy,
+    help: help, run: test)
 
 private let help = """
     cordon policy test: run a policy's examples (match, not_match) and its tests ([[test]])
@@ -28,7 +30,7 @@ private let help = """
     var reader = OptionReader(arguments, help: "cordon policy test --help")
     var junit: String?
     var json = false
-    while let option = try usage({ () throws(UsageError) in try reader.next(known: ["--junit", "--json"]) }) {
+    while let option = try usage({ () throws(UsageError) in try reader.next(known: testSubcommand.known) }) {
         if option.name == "--junit" {
             junit = try usage { () throws(UsageError) in try reader.value(of: option) }
         } else {

@@ -3,7 +3,11 @@ internal import Linux
 internal import PolicyModel
 
 let trustSubcommand = PolicySubcommand(
-    name: "trust", says: "let a project's .cordon.toml stand for --policy", help: help, run: trust)
+    name: "trust", says: "let a project's .cordon.toml stand for --policy",
+    options: [
+        CommandOption(name: "--revoke", says: "trust it no longer"),
+        CommandOption(name: "--show", says: "say whether it is trusted"), .help,
+    ], operand: .directory, help: help, run: trust)
 
 private let help = """
     cordon policy trust: let a project's own policy stand for --policy, as it is now
@@ -26,7 +30,7 @@ private let help = """
 @Sendable private func trust(_ arguments: [String]) throws(PolicyFailure) -> Never {
     var reader = OptionReader(arguments, help: "cordon policy trust --help")
     var mode = ""
-    while let option = try usage({ () throws(UsageError) in try reader.next(known: ["--revoke", "--show"]) }) {
+    while let option = try usage({ () throws(UsageError) in try reader.next(known: trustSubcommand.known) }) {
         try usage { () throws(UsageError) in try reader.requireFlag(option) }
         mode = option.name
     }
