@@ -29,7 +29,8 @@ import Testing
         ("cordon run -- cat Packag", ["Package.swift"]),
         ("cordon run cat --po", []), ("cordon doctor --g", ["--guarantees"]),
         ("cordon completion ", ["bash", "zsh", "fish"]),
-        ("cordon completion bash ", []), ("cordon help ", ["run", "policy"]), ("cordon policy sc", ["score", "schema"]),
+        ("cordon completion bash ", []), ("cordon help ", ["run", "policy"]),
+        ("cordon policy sc", ["score", "schema"]),
         ("cordon policy check --as", ["--as-is"]), ("cordon policy check --policy preset:r", ["readonly"]),
         ("cordon policy simulate --log Packag", ["Package.swift"]), ("cordon policy score preset:r", ["readonly"]),
         ("cordon policy check -- l Packag", ["Package.swift"]),
@@ -56,7 +57,9 @@ import Testing
             return head.split(whereSeparator: { $0 == " " || $0 == "," }).filter { $0.hasPrefix("-") }
         }
         let command = help.first == "help" ? "run" : help.dropLast().joined(separator: " ")
-        let offered = Set(try bash("cordon \(command) -") + (command == "run" ? bash("cordon run ") : [])).subtracting(["--", "--help", "-h"])
+        let offered = Set(try bash("cordon \(command) -") + (command == "run" ? bash("cordon run ") : [])).subtracting([
+            "--", "--help", "-h",
+        ])
         #expect(Set(told.map(String.init)) == offered)
     }
 
