@@ -138,7 +138,10 @@ let benchmarks: [Target] = [
         linkerSettings: [.unsafeFlags(["-static-executable", "-nostartfiles"], .when(configuration: .release))]),
     .executableTarget(
         name: "bench",
-        dependencies: ["CLinux", "JailPlan", "JailPlanner", "Linux", "Machine", "PolicyModel", "SupervisorCore"],
+        dependencies: [
+            "CLinux", "JailPlan", "JailPlanner", "Linux", "Machine", "PolicyDecision", "PolicyModel", "SupervisorCore",
+            "TestSupport",
+        ],
         path: "Tests/Benchmarks/Bench", swiftSettings: strict),
 ]
 

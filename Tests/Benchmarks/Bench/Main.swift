@@ -48,6 +48,7 @@ struct Bench {
         try measureCalls()
         try measureProcesses()
         try measureIdle()
+        try measureVerdicts()
         measureLoad()
     }
 
@@ -145,6 +146,19 @@ struct Bench {
         rows.append(
             Row("idle jail, one of \(options.idle)", try idleJails(subject, count: options.idle), "MB", target: 2))
         rows.append(Row("cordon and its janitor", try idleCordon(subject), "MB", target: 10))
+    }
+
+    // MARK: - Verdicts
+
+    private mutating func measureVerdicts() throws {
+        let costs = try VerdictCosts(
+            cordon: subject.programs + "/cordon", floor: subject.programs + "/floor", workspace: subject.workspace,
+            iterations: options.iterations)
+        rows.append(Row("a verdict, in process", costs.check, target: 100))
+        rows.append(Row("  in a batch, of 20,000 a second or more", costs.batch, "µs", target: 50))
+        rows.append(Row("cordon policy check -- ls, as a process", costs.process, target: 8000))
+        rows.append(Row("  its memory", costs.memory, "MB", target: 15))
+        failures += costs.failures
     }
 
     // MARK: - Load

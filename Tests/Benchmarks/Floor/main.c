@@ -23,6 +23,7 @@
 #include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -326,6 +327,22 @@ static char *read_all(int file, size_t *size) {
     return text;
 }
 
+/// The most memory that a program needs, in kilobytes. The kernel counts in what its parent had at execve, so the parent has
+/// to be as small as this one.
+static int print_peak(char **program) {
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(null, 1);
+        execv(program[0], program);
+        _exit(127);
+    }
+    struct rusage usage;
+    int status;
+    if (pid < 0 || wait4(pid, &status, 0, &usage) != pid || status != 0) die("peak", program[0]);
+    printf("%ld\n", usage.ru_maxrss);
+    return 0;
+}
+
 int main(int count, char **arguments) {
     static struct plan plan;
     if (strcmp(arguments[0], "floor-init") == 0) {
@@ -334,8 +351,12 @@ int main(int count, char **arguments) {
         close(4);
         live_as_init(&plan, 3);
     }
+    if (count > 2 && strcmp(arguments[1], "peak") == 0) {
+        null = open("/dev/null", O_RDWR | O_CLOEXEC);
+        return print_peak(arguments + 2);
+    }
     if (count != 4) {
-        fprintf(stderr, "usage: floor full|exec-init|bare COUNT|- PLAN\n");
+        fprintf(stderr, "usage: floor full|exec-init|bare COUNT|- PLAN\n       floor peak PROGRAM [ARGUMENT…]\n");
         return 2;
     }
     plan_file = open(arguments[3], O_RDONLY | O_CLOEXEC);
