@@ -511,6 +511,8 @@ struct Judge {
     /// Where a text leads, lexically and through links.
     private func places(_ text: String, from directory: [String]) -> [[String]] {
         let lexical = path(text, from: directory)
+        // There a name leads to what the asking process has open, which is another thing for each process.
+        if lexical.first == "proc" || lexical.first == "dev" { return [lexical] }
         // Asked of the path as it is written: `link/..` is not what it looks like.
         let written = text.utf8.first == UInt8(ascii: "/") ? text : "/" + directory.joined(separator: "/") + "/" + text
         guard let real = engine.resolve(written).map({ PathPattern.components(of: $0).map(String.init) }),

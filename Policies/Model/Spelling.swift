@@ -2,6 +2,8 @@
 
 /// Control and format characters (escape sequences, bidirectional overrides) replaced by `\u{…}`.
 package func printable(_ text: String) -> String {
+    // Nearly all texts are plain; asking Unicode about each of their characters costs more than a verdict.
+    if text.utf8.allSatisfy({ (0x20..<0x7F).contains($0) }) { return text }
     var result = ""
     for scalar in text.unicodeScalars {
         switch scalar.properties.generalCategory {

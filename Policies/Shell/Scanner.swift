@@ -52,6 +52,7 @@ struct ShellScanner {
     /// letter, so `#` after one starts no comment.
     private static func requirePlainText(_ bytes: [UInt8]) throws(OpaqueCommand) {
         guard bytes.count <= longest else { throw OpaqueCommand("it is longer than a megabyte", at: 0..<bytes.count) }
+        if bytes.allSatisfy({ (0x20..<0x7F).contains($0) || $0 == 0x09 || $0 == 0x0A }) { return }
         guard let text = String(validating: bytes, as: UTF8.self) else {
             throw OpaqueCommand("it is not UTF-8", at: 0..<bytes.count)
         }

@@ -31,7 +31,7 @@ indirect enum JsonValue {
                 value.write(to: &text)
             }
             text += "]"
-        case .object(let object): text += object.text
+        case .object(let object): object.write(to: &text)
         }
     }
 
@@ -81,14 +81,20 @@ struct JsonObject {
     mutating func add(_ name: String, _ value: JsonValue) { members.append((name, value)) }
 
     var text: String {
-        var text = "{"
+        var text = ""
+        write(to: &text)
+        return text
+    }
+
+    func write(to text: inout String) {
+        text += "{"
         for (index, member) in members.enumerated() {
             if index > 0 { text += "," }
             JsonValue.string(member.0).write(to: &text)
             text += ":"
             member.1.write(to: &text)
         }
-        return text + "}"
+        text += "}"
     }
 }
 

@@ -153,7 +153,7 @@ private func checkBatch(
         do throws(UsageError) {
             let request = try batchRequest(line, workspace: workspace, directory: directory, options)
             let verdict = engine.judge(request)
-            output += verdict.json.text
+            verdict.json.write(to: &output)
             // Wrong is worse than denied, whatever its number.
             if worst != PolicyExit.wrong { worst = max(worst, PolicyExit.of(verdict.decision)) }
         } catch {

@@ -27,7 +27,8 @@ struct PolicyTiers {
             do throws(PolicyError) {
                 let read = try readPolicy(reference)
                 if name == .project { projectSources = read.sources }
-                let failures = try read.policy.failedExamples()
+                // A preset's own were checked when Cordon was built.
+                let failures = reference.hasPrefix("preset:") ? [] : try read.policy.failedExamples()
                 guard failures.isEmpty else { throw PolicyError(diagnostics: failures) }
                 return Tier(name, read.policy)
             } catch {
