@@ -25,8 +25,8 @@ struct CompiledRule: Sendable {
             return nil
         }
         guard argv.matchesBroadly(command) else { return "" }
-        // An exception loosens: no option passes but those that it names, or that are harmless.
-        let isExcepted = except.contains { $0.strictMismatch(command, flags: nil) == nil }
+        // An exception loosens: no option passes but those that it names.
+        let isExcepted = except.contains { $0.strictMismatch(command, flags: []) == nil }
         return isExcepted ? "an exception of the rule matches" : nil
     }
 }
@@ -251,6 +251,7 @@ struct CompiledPattern: Sendable {
         if invocation.mayHideOptions { return true }
         return invocation.options.contains { given in
             if Self.isNamed(given, option) { return true }
+            if invocation.spec?.synonyms[given.name]?.contains(option) ?? false { return true }
             guard given.spec == nil else { return false }
             if given.word.hasPrefix(option + "=") { return true }
             if option.hasPrefix("--") { return given.word.utf8.count > 2 && option.hasPrefix(given.word) }

@@ -70,6 +70,9 @@ struct ProgramSpec: Sendable {
 
     var style = Style.none
     var options: [String: OptionSpec] = [:]
+    /// Short and long names of one option, as far as the table shows it: a long name stands behind its short ones. Good enough
+    /// to deny by, not to allow.
+    var synonyms: [String: [String]] = [:]
     /// Names that start with two dashes, for abbreviations.
     var longNames: [String] = []
     var operands: [OperandSpec] = []
@@ -102,7 +105,9 @@ extension ProgramSpec {
             case "style":
                 guard let style = node.word.flatMap(Style.init(rawValue:)) else { return nil }
                 self.style = style
-            case "flags": for name in children { add(name.word, .flag) }
+            case "flags":
+                for name in children { add(name.word, .flag) }
+                findSynonyms(children.compactMap(\.word))
             case "write_flags": for name in children { add(name.word, .flag, writes: true) }
             case "execute_flags": for name in children { add(name.word, .flag, executes: true) }
             case "values", "optional", "equals":
@@ -139,6 +144,27 @@ extension ProgramSpec {
             }
         }
         longNames = options.keys.filter { $0.hasPrefix("--") }
+    }
+
+    /// `-r`, `-R`, `--recursive`: the shorts in front of a long name that are its first letter, or stand right before it.
+    private mutating func findSynonyms(_ names: [String]) {
+        var shorts: [String] = []
+        for name in names {
+            if !name.hasPrefix("--") {
+                shorts.append(name)
+                continue
+            }
+            let initial = name.dropFirst(2).first.map { $0.lowercased() }
+            for short in shorts where short == shorts.last || short.dropFirst().lowercased() == initial {
+                synonyms[short, default: []].append(name)
+                synonyms[name, default: []].append(short)
+            }
+            shorts = []
+        }
+        for (name, others) in synonyms where !name.hasPrefix("--") {
+            // `-r` and `-R` by way of `--recursive`.
+            for other in others.flatMap({ synonyms[$0] ?? [] }) where other != name { synonyms[name]?.append(other) }
+        }
     }
 
     private mutating func add(
