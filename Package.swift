@@ -122,7 +122,10 @@ let tests: [Target] = [
         linkerSettings: [.unsafeFlags(["-static-executable", "-Xlinker", "-s"])]),
     .executableTarget(name: "fault-fixture", path: "Tests/FaultFixture", cSettings: c),
     .testTarget(
-        name: "DoctorTests", dependencies: ["Doctor", "PolicyModel", "fault-fixture"], path: "Tests/DoctorTests",
+        name: "DoctorTests", dependencies: ["Doctor", "PolicyModel", "TestSupport", "fault-fixture"],
+        path: "Tests/DoctorTests", swiftSettings: strict),
+    .testTarget(
+        name: "FrontEndTests", dependencies: ["PolicyModel", "TestSupport"], path: "Tests/FrontEndTests",
         swiftSettings: strict),
     .testTarget(
         name: "SupervisorCoreTests", dependencies: ["SupervisorCore"], path: "Tests/SupervisorCoreTests",

@@ -1,6 +1,7 @@
 // `cordon doctor`, on this machine as it is and with things in the way.
 import Foundation
 import PolicyModel
+import TestSupport
 import Testing
 
 private let isRoot = getuid() == 0

@@ -1,6 +1,7 @@
 // Policies/GUARANTEES.md is the closed list, word for word.
 import Foundation
 import PolicyModel
+import TestSupport
 import Testing
 
 @Suite struct DocumentTests {

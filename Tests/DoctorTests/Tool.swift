@@ -1,38 +1,6 @@
-// Running the release binary, as a person would.
+// What the release binary prints, as this test reads it.
 import Foundation
-
-/// The repository, found from this file.
-let repository = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-    .deletingLastPathComponent().path
-
-let cordon = repository + "/.build/release/cordon"
-
-/// What came of a program.
-struct Finished {
-    var status: Int32
-    var output: String
-    var errors: String
-}
-
-/// Runs a program to its end.
-func execute(_ words: [String], environment: [String: String] = [:], directory: String = "/tmp") throws -> Finished {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = words
-    process.currentDirectoryURL = URL(fileURLWithPath: directory)
-    process.environment = ["PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/root", "LANG": "C.UTF-8"]
-        .merging(environment) { $1 }
-    process.standardInput = FileHandle.nullDevice
-    let output = Pipe(), errors = Pipe()
-    process.standardOutput = output
-    process.standardError = errors
-    try process.run()
-    // Neither of the two fills a pipe that the other keeps from being read: errors are few.
-    let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-    let errorText = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-    process.waitUntilExit()
-    return Finished(status: process.terminationStatus, output: text, errors: errorText)
-}
+import TestSupport
 
 /// The report of `cordon doctor --json`, behind the words of another command.
 struct DoctorReport: Decodable {

@@ -1,5 +1,6 @@
 // The completion scripts, sourced by the shells themselves.
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct CompletionTests {
