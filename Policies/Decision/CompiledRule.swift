@@ -212,37 +212,30 @@ struct CompiledPattern: Sendable {
         let invocation = command.invocation
         guard command.name == program else { return false }
         guard options.allSatisfy({ option in mayHave(option, invocation) }) else { return false }
-        // Where words were not understood, the pattern's may stand anywhere among them.
+        // Where words were not understood, the pattern's may stand anywhere among them; operands may in any case.
         let isUnderstood = invocation.spec != nil && invocation.options.allSatisfy { $0.spec != nil }
-        var words =
-            isUnderstood
-            ? (invocation.written.map { Word(text: $0) } + invocation.operands.map(\.word))[...]
-            : command.words.dropFirst()
+        var subcommands = isUnderstood ? invocation.written[...] : []
+        var words = isUnderstood ? invocation.operands.map(\.word)[...] : command.words.dropFirst()
         for element in elements {
+            let fits: (Word) -> Bool
             switch element {
             case .operands: return true
             case .word(let text):
-                func fits(_ word: Word) -> Bool {
-                    word.form == .computed || word.form == .literal && sameBytes(word.text, text)
-                        || word.form == .pattern && ((try? Glob(word.text))?.matches(text) ?? true)
-                }
-                guard let at = isUnderstood ? words.indices.first : words.firstIndex(where: fits), fits(words[at])
-                else {
+                if let subcommand = subcommands.popFirst() {
+                    if sameBytes(subcommand, text) { continue }
                     return false
                 }
-                words = words[(at + 1)...]
-            case .operand(let kind, let expression, let isRepeated):
-                if isRepeated {
-                    // An operand of the class somewhere, or none at all.
-                    return words.isEmpty || words.contains { mayBe($0, kind, expression, command) }
+                fits = { word in
+                    word.form == .computed || word.form == .literal && sameBytes(word.text, text)
+                        || word.form == .pattern && ((try? Glob(shell: word.text))?.matches(text) ?? true)
                 }
-                guard
-                    let at = isUnderstood
-                        ? words.indices.first : words.firstIndex(where: { mayBe($0, kind, expression, command) }),
-                    mayBe(words[at], kind, expression, command)
-                else { return false }
-                words = words[(at + 1)...]
+            case .operand(let kind, let expression, let isRepeated):
+                // An operand of the class somewhere, or none at all.
+                if isRepeated { return words.isEmpty || words.contains { mayBe($0, kind, expression, command) } }
+                fits = { mayBe($0, kind, expression, command) }
             }
+            guard let at = words.firstIndex(where: fits) else { return false }
+            words = words[(at + 1)...]
         }
         return true
     }

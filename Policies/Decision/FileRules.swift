@@ -11,6 +11,11 @@ struct FileAnswer {
     /// `fs.deny`, or the key of the list that grants it.
     var rule: String
     var pattern: Located<PathPattern>?
+    /// The list that lacks a grant.
+    var list: SourceLocation?
+
+    /// Where it was written.
+    var location: SourceLocation? { pattern?.location ?? list }
 }
 
 struct CompiledFileRules: Sendable {
@@ -87,9 +92,10 @@ struct CompiledFileRules: Sendable {
             if !isReadStated {
                 return FileAnswer(decision: place.fromWorkspace == nil ? .ask : .allow, rule: "fs.read")
             }
-            return FileAnswer(decision: .deny, rule: "fs.read")
+            return FileAnswer(decision: .deny, rule: "fs.read", list: (read.first ?? write.first)?.location)
         }
-        return FileAnswer(decision: isWriteStated ? .deny : .ask, rule: "fs.write")
+        return FileAnswer(
+            decision: isWriteStated ? .deny : .ask, rule: "fs.write", list: (write.first ?? read.first)?.location)
     }
 
     /// The denied pattern that some path could match which a shell's pattern stands for; nil where there is none.

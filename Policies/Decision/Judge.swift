@@ -45,8 +45,11 @@ struct Judge {
         do throws(OpaqueCommand) {
             program = try analyse(string)
         } catch {
-            let end = min(error.range.upperBound, string.count), start = min(error.range.lowerBound, end)
-            return opaqueVerdict(error.reason, matched: excerpt(string[start..<end]))
+            let start = min(error.range.lowerBound, string.count)
+            let end = min(max(error.range.upperBound, start), string.count)
+            // To the end of the word: two bytes of it tell nobody where to look.
+            let rest = string[end...].prefix { $0 > 0x20 && !";&|<>()".utf8.contains($0) }
+            return opaqueVerdict(error.reason, matched: excerpt(string[start..<rest.endIndex]))
         }
         if program.commands.isEmpty {
             // Only comments and blanks: bash runs nothing.
@@ -108,7 +111,7 @@ struct Judge {
             if let known = result, known.decision >= answer.value { continue }
             result = Evidence(
                 decision: answer.value, rule: key, location: answer.location, matched: matched, reason: reason,
-                remedy: answer.value == .allow ? nil : remedy(isOpaque: isOpaque), enforced: enforcement(tier))
+                remedy: answer.value == .allow ? nil : remedy(isOpaque: isOpaque), enforced: enforcement)
         }
         if let result { return result }
         // A policy without a word about commands leaves a jail to the kernel, and anything else to a person.
@@ -123,7 +126,8 @@ struct Judge {
             ? "write it without what cannot be analysed, or as separate commands" : "add a `[[command]]` rule for it"
     }
 
-    private func enforcement(_ tier: CompiledTier) -> Enforcement { tier.isVerdictOnly ? .checkOnly : .broker }
+    /// What a run would do about it: where no tier grants any file, there is no run.
+    private var enforcement: Enforcement { engine.tiers.allSatisfy(\.isVerdictOnly) ? .checkOnly : .broker }
 
     // MARK: - Strings
 
@@ -225,8 +229,9 @@ struct Judge {
                 let (item, change) = answer(of: tier, on: command, isTransparent: isTransparent, canRewrite: canRewrite)
             else { continue }
             evidence.append(item)
-            rewrite.config += change.config
-            rewrite.environmentUnset += change.environmentUnset
+            // Tiers that extend the same preset say the same.
+            rewrite.config += change.config.filter { !rewrite.config.contains($0) }
+            rewrite.environmentUnset += change.environmentUnset.filter { !rewrite.environmentUnset.contains($0) }
         }
         // A tier that has only heard of the whole is silent about a wrapper that runs nothing of its own.
         if evidence.isEmpty, !isTransparent {
@@ -317,7 +322,7 @@ struct Judge {
             }
             if !rule.rewrite.isEmpty, !canRewrite || needsNoRule {
                 // Where the jail is enough it need not be rewritten; where it cannot be, the rule does not hold.
-                nearMiss = (rule, "it would have to be rewritten, which it cannot be here")
+                if !needsNoRule { nearMiss = (rule, "it would have to be rewritten, which it cannot be here") }
                 continue
             }
             if let known = found?.rule {
@@ -332,7 +337,7 @@ struct Judge {
                 decision: rule.decision, rule: rule.id, location: rule.location, matched: title,
                 reason: rule.reason ?? reason(rule.decision),
                 remedy: rule.decision == .allow ? nil : "change the rule, or add to its `except`",
-                enforced: enforcement(tier))
+                enforced: enforcement)
             return (evidence, rule.decision == .allow ? rule.rewrite : CommandRewrite())
         }
         if isTransparent { return nil }
@@ -349,7 +354,7 @@ struct Judge {
         }
         let evidence = Evidence(
             decision: answer.value, rule: key, location: answer.location, matched: title, reason: reason,
-            remedy: answer.value == .allow ? nil : remedy, enforced: enforcement(tier))
+            remedy: answer.value == .allow ? nil : remedy, enforced: enforcement)
         return (evidence, CommandRewrite())
     }
 
@@ -503,7 +508,7 @@ struct Judge {
             remedy = "add the path to `fs.\(access.rawValue)`"
         }
         return Evidence(
-            decision: answer.decision, rule: answer.rule, location: answer.pattern?.location, matched: path,
+            decision: answer.decision, rule: answer.rule, location: answer.location, matched: path,
             reason: reason,
             remedy: remedy, enforced: .kernel)
     }
@@ -617,6 +622,9 @@ struct Judge {
     private func judge(address word: Word, _ kind: ValueClass, _ step: inout Step) {
         // In a jail the kernel decides; what a program does with an address is its own business there.
         if request.isJailed { return }
+        // A word alone is the name of one of git's remotes, or of a host in ssh's own list: which host that is, is not said.
+        let isName = !word.text.isEmpty && !word.text.utf8.contains { ":/.@".utf8.contains($0) }
+        if word.form == .literal, kind == .url, isName { return }
         for tier in engine.tiers where tier.policy.stated.contains("network.mode") && tier.policy.network.value == .deny
         {
             if let host = webHost(word.text),
@@ -673,7 +681,7 @@ struct Judge {
 
 extension Step {
     mutating func add(_ item: Evidence) {
-        evidence.append(item)
+        if !evidence.contains(item) { evidence.append(item) }
         decision = max(decision, item.decision)
     }
 

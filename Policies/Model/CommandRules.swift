@@ -109,7 +109,7 @@ public struct CommandRewrite: Sendable, Hashable {
 
 /// `[[command]]`.
 public struct CommandRule: Sendable, Equatable {
-    /// Its name; `command N` where it has none.
+    /// Its name; its words where it has none.
     public var id: String
     /// Where it starts.
     public var location: SourceLocation

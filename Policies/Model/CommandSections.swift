@@ -38,7 +38,17 @@ extension Policy {
     mutating func readCommands(from root: TableReader) {
         let inherited = commands.count
         for table in root.tables("command", keys: CommandRule.keys) {
-            guard let rule = CommandRule(table, number: commands.count + 1) else { continue }
+            guard var rule = CommandRule(table) else { continue }
+            if rule.id.isEmpty {
+                // Its words, which stay the same wherever else rules are added.
+                let words = String(String.UnicodeScalarView(rule.argv.text.unicodeScalars.prefix(80)))
+                var number = 1
+                rule.id = words
+                while commands.contains(where: { sameBytes($0.id, rule.id) }) {
+                    number += 1
+                    rule.id = "\(words) (\(number))"
+                }
+            }
             add(rule, inherited: inherited, idLocation: table.entry("id")?.location, findings: table.findings)
         }
         commands.removeAll { $0.argv.elements.isEmpty }
@@ -112,13 +122,13 @@ extension CommandRule {
     ]
 
     /// Nil when it has no pattern or no decision; both were then reported.
-    fileprivate init?(_ table: TableReader, number: Int) {
+    fileprivate init?(_ table: TableReader) {
         for key in ["argv", "decision"] where table.entry(key) == nil {
             table.findings.report("`command` lacks `\(key)`", at: table.node.location)
         }
         let decision = table.read("decision", choice as TableReader.Conversion<Decision>)
         let pattern = table.entry("argv").flatMap { table.argvPattern($0, name: "command.argv") }
-        id = table.read("id", ruleId)?.value ?? "command \(number)"
+        id = table.read("id", ruleId)?.value ?? ""
         location = table.node.location
         replaces = table.read("replaces", ruleId)
         isLocked = table.read("locked", boolean)?.value ?? false

@@ -104,7 +104,7 @@ public let policyKeys = [
         "defaults", "headless_ask", .words(["allow", "deny"]), "deny",
         "What becomes of `ask` in `cordon run` without a terminal.", "\"deny\""),
     PolicyKey(
-        "command", "id", .string, "`command N`", "Its name, for evidence, `replaces` and tests.", "\"git-status\""),
+        "command", "id", .string, "its words", "Its name, for evidence, `replaces` and tests.", "\"git-status\""),
     PolicyKey(
         "command", "argv", .strings, "must be written",
         "The program's bare name and its words. `...` stands for any operands, never options; `<any>`, `<path>`, "

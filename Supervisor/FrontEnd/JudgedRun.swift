@@ -69,7 +69,7 @@ func denialText(_ verdict: Verdict) -> String {
     var text = ""
     for item in verdict.evidence where item.decision != .allow {
         text +=
-            "cordon: \(verdict.decision == .ask ? "not approved" : "denied"): \(shown(item.rule)): \(shown(item.reason))"
+            "cordon: \(item.decision == .ask ? "not approved" : "denied"): \(shown(item.rule)): \(shown(item.reason))"
         text += " — \(shown(item.matched))\n"
         let place = item.location.map { "\($0): " } ?? ""
         if let remedy = item.remedy { text += "cordon:   \(place)\(shown(remedy))\n" }

@@ -59,6 +59,12 @@ private func execute(_ options: RunOptions) throws(RunRefusal) -> Outcome {
     let environment = callerEnvironment()
     let place = try Workspace(options.workspace, home: environment.first { $0.name == "HOME" }?.value)
     let (tiers, policy) = try loadPolicy(options, place, environment, machine: machine)
+    if options.image == nil, policy.fileSystem.read.isEmpty, policy.fileSystem.write.isEmpty {
+        throw RunRefusal(
+            LaunchFailure(
+                step: "policy", object: tiers.session.name,
+                remedy: "it grants no files, so nothing can be run by it: write `fs.read`, as preset:readonly does"))
+    }
     let judged = try judge(options.command, by: tiers, place, isAsked: !options.printPlan)
     if let refusal = judged.refusal { return refusal }
     let prepared = try plan(policy, options, place, judged.environment(environment), machine)
@@ -207,7 +213,7 @@ private func finish(
         if let failure = outcome.failure, !alreadySaid { put("cordon: \(failure)\n", to: 2) }
         for denial in outcome.denials { put(denialText(denial), to: 2) }
         if let note = briefNote(outcome) { put("cordon: \(note)\n", to: 2) }
-        if options.verbose { put(textReport(outcome), to: 2) }
+        if options.verbose, outcome.reason != .denied { put(textReport(outcome), to: 2) }
     }
     if options.timing { put(timingTable(outcome.times), to: 2) }
     exitNow(outcome.processExitCode)

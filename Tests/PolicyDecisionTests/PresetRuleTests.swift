@@ -14,7 +14,7 @@ import Testing
 
     /// Pinned: a preset that becomes more exposed is a decision, not an accident.
     @Test(arguments: [
-        ("unconfined-command", 13), ("readonly", 13), ("agent", 25), ("build", 25), ("ci", 25), ("pure", 9),
+        ("unconfined-command", 7), ("readonly", 14), ("agent", 26), ("build", 26), ("ci", 26), ("pure", 10),
     ]) func exposure(_ name: String, _ tenths: Int) throws {
         let policy = try Policy.load("preset:\(name)") { (_) throws(FileReadFailure) in throw .missing }
         #expect(policy.exposure().tenths == tenths)

@@ -113,6 +113,16 @@ final class ProgramTable: Sendable {
         return String(decoding: line.dropFirst().dropLast(), as: UTF8.self)
     }
 
+    /// Whether a subcommand does more than look.
+    func hasEffects(below path: [String]) -> Bool {
+        let prefix = path.map { $0 + "\0" }.joined()
+        return unsafe Self.index(Self.text).keys.contains { key in
+            guard key.hasPrefix(prefix) else { return false }
+            let names = key.split(separator: "\0", omittingEmptySubsequences: false).map(String.init)
+            return spec(names)?.effects.isEmpty == false
+        }
+    }
+
     /// Every program's name, aliases included.
     var names: [String] { unsafe Self.index(Self.text).keys.filter { !$0.utf8.contains(0) }.sorted() }
 

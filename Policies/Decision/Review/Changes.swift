@@ -80,6 +80,22 @@ extension Policy {
         add(
             "env.inherit", environment.inherit.rawValue, other.environment.inherit.rawValue,
             other.environment.inherit == .all ? .loosened : .tightened)
+        for name in Set(environment.set.keys).union(other.environment.set.keys).sorted() {
+            add("env.set.\(name)", environment.set[name], other.environment.set[name], .changed)
+        }
+        add("identity.user", identity.user?.value.description, other.identity.user?.value.description, .changed)
+        add("identity.hostname", identity.hostname, other.identity.hostname, .changed)
+        add(
+            "resources.output_action", resources.outputAction.value.rawValue,
+            other.resources.outputAction.value.rawValue,
+            other.resources.outputAction.value == .truncate ? .loosened : .tightened)
+        let scopes = (approval.scopes?.value ?? [.once], other.approval.scopes?.value ?? [.once])
+        compare("approval.scopes", scopes.0.map(\.rawValue), scopes.1.map(\.rawValue), more: .loosened)
+        let approvers = (approval.approvers?.value ?? [.terminal], other.approval.approvers?.value ?? [.terminal])
+        compare("approval.approvers", approvers.0.map(\.rawValue), approvers.1.map(\.rawValue), more: .loosened)
+        add(
+            "approval.expiry", approval.expiry.map { formatDuration($0.value) },
+            other.approval.expiry.map { formatDuration($0.value) }, .changed)
         changes += resources.changes(to: other.resources)
         changes += changesOfCommands(to: other)
         return changes
@@ -119,9 +135,7 @@ extension Policy {
                         before: nil,
                         after: rule.summary))
             case (let before?, let after?) where before.summary != after.summary:
-                let direction: PolicyChange.Direction =
-                    after.decision < before.decision
-                    ? .loosened : after.decision > before.decision ? .tightened : .changed
+                let direction = before.direction(to: after)
                 changes.append(
                     PolicyChange(
                         direction: direction, subject: "command \(id)", before: before.summary, after: after.summary))
@@ -143,6 +157,28 @@ extension Toolchains {
 }
 
 extension CommandRule {
+    /// Which way a rule of the same id goes; what cannot be compared counts as looser.
+    fileprivate func direction(to other: CommandRule) -> PolicyChange.Direction {
+        if decision != other.decision { return other.decision < decision ? .loosened : .tightened }
+        guard argv.words == other.argv.words else { return .loosened }
+        let mine = Set(except.map(\.text)), theirs = Set(other.except.map(\.text))
+        let isExceptTighter = decision == .allow ? theirs.isSuperset(of: mine) : theirs.isSubset(of: mine)
+        let isFlagsTighter: Bool
+        switch (flags, other.flags) {
+        case (nil, nil): isFlagsTighter = true
+        case (let mine?, let theirs?):
+            isFlagsTighter = Set(theirs.map(\.glob.text)).isSubset(of: mine.map(\.glob.text))
+        default: isFlagsTighter = false
+        }
+        let keepsRewrite =
+            Set(other.rewrite.config).isSuperset(of: rewrite.config)
+            && Set(other.rewrite.environmentUnset).isSuperset(of: rewrite.environmentUnset)
+        let isTighter =
+            isExceptTighter && (isFlagsTighter || decision != .allow) && keepsRewrite && (other.isLocked || !isLocked)
+            && (isInteractive || !other.isInteractive)
+        return isTighter ? .tightened : .loosened
+    }
+
     /// All that it says, in one line.
     var summary: String {
         var text = "\(decision.rawValue) " + argv.text

@@ -76,7 +76,9 @@ extension Policy {
                 LintFinding(
                     code: .looseDefault, location: answer.location,
                     message: "`defaults.\(key)` allows what no rule is about",
-                    remedy: "write \"ask\" or \"deny\", and `jailed = \"allow\"` for what runs in a jail"))
+                    remedy: key == "headless_ask"
+                        ? "write \"deny\""
+                        : "write \"ask\" or \"deny\", and `jailed = \"allow\"` for what runs in a jail"))
         }
         if network.value == .host {
             findings.append(
@@ -90,6 +92,11 @@ extension Policy {
                     code: .writableSearchPath, location: environment.setLocations["PATH"],
                     message: "PATH holds \(quoted(directory)), so no bare name is what it seems and no rule allows one",
                     remedy: "leave writable and relative directories out of PATH"))
+        }
+        // What a preset says is the preset's business, unless it is the preset that is asked about.
+        findings.removeAll { finding in
+            guard let file = finding.location?.file else { return false }
+            return file.hasPrefix("preset:") && !sameBytes(file, name)
         }
         return findings.enumerated().sorted { first, second in
             let a = first.element.location, b = second.element.location
@@ -132,6 +139,9 @@ extension Policy {
                 .neverMatches, "the rule \(id) never decides: \(quoted(other.id)) denies all that it is about",
                 "remove one of them")
         }
+        if rule.except.contains(where: { $0.elements == rule.argv.elements }) {
+            add(.neverMatches, "an exception of \(id) is all that the rule is about", "make the exception narrower")
+        }
         if let flags = rule.flags, let spec {
             for flag in flags
             where !spec.options.keys.contains(where: { flag.glob.matches($0) }) && !flag.isWithValue(spec) {
@@ -142,7 +152,9 @@ extension Policy {
             }
         }
         let takesRest = rule.argv.elements.contains(.operands)
-        if rule.decision == .allow, takesRest, spec?.hasSubcommands ?? false {
+        if rule.decision == .allow, takesRest, spec?.hasSubcommands ?? false,
+            table.hasEffects(below: path)
+        {
             add(
                 .broadPrefix, "the rule \(id) allows every subcommand of `\(path.joined(separator: " "))`",
                 "write a rule for each subcommand that is needed")
@@ -199,7 +211,7 @@ extension Policy {
             findings.append(
                 LintFinding(
                     code: .readableSecret, location: place, message: "can be read: " + readable.joined(separator: ", "),
-                    remedy: "add them to `fs.deny`, or extend preset:readonly, which has the most common"))
+                    remedy: "add them to `fs.deny`"))
         }
         let writable = writableHooks()
         if !writable.isEmpty {
@@ -207,7 +219,7 @@ extension Policy {
                 LintFinding(
                     code: .writableHook, location: fileSystem.write.first?.location ?? place,
                     message: "can be written: " + writable.joined(separator: ", "),
-                    remedy: "add them to `fs.protect`, or extend preset:readonly, which has the most common"))
+                    remedy: "add them to `fs.protect`, or ignore the finding with a reason"))
         }
         return findings
     }

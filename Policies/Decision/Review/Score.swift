@@ -28,6 +28,8 @@ public struct ExposureScore: Sendable {
 extension Policy {
     /// The exposure. The weights add up to 100 tenths; what they stand for is in Policies/README.md.
     public func exposure() -> ExposureScore {
+        // Nothing can be run by a policy that grants no file: what bounds a run is of no account.
+        let runs = !fileSystem.read.isEmpty || !fileSystem.write.isEmpty
         var lines: [ScoreLine] = []
         func add(_ key: String, _ says: String, _ tenths: Int, of most: Int, _ location: SourceLocation? = nil) {
             lines.append(ScoreLine(key: key, says: says, tenths: min(tenths, most), most: most, location: location))
@@ -43,7 +45,7 @@ extension Policy {
                 ? writesWorkspace ? "the workspace is written directly" : "nothing of the machine is written"
                 : "paths outside of the workspace are written",
             (writesWorkspace ? 8 : 0) + writesRoot.count * 4, of: 15, fileSystem.write.first?.location)
-        let readsAll = fileSystem.read.filter { $0.value.anchor == .root && !$0.value.text.hasPrefix("/usr") }
+        let readsAll = fileSystem.read.filter { $0.value.anchor == .root && $0.value.literalPrefix.first != "usr" }
         add(
             "fs.read",
             readsAll.isEmpty ? "programs and the workspace are read" : "more of the machine is read",
@@ -62,7 +64,7 @@ extension Policy {
         add(
             "fs.exec",
             fileSystem.exec == nil ? "everything readable can be executed" : "listed paths alone are executed",
-            fileSystem.exec == nil ? 3 : 0, of: 3, fileSystem.exec?.first?.location)
+            fileSystem.exec == nil && runs ? 3 : 0, of: 3, fileSystem.exec?.first?.location)
         add(
             "seccomp.preset", "the set of system calls is `\(seccomp.value.rawValue)`", seccomp.value == .pure ? 0 : 4,
             of: 4,
@@ -72,44 +74,45 @@ extension Policy {
             identity.root.value ? 6 : 0, of: 6, identity.root.location)
         let inheritsAll = environment.inherit == .all
         add(
-            "env", inheritsAll ? "every variable of the caller enters" : "\(environment.pass.count) variables enter",
+            "env",
+            inheritsAll ? "every variable of the caller enters" : "variables that enter: \(environment.pass.count)",
             inheritsAll ? 5 : environment.pass.contains { $0.contains("*") } ? 3 : 0, of: 5)
         let limits = [
             resources.wall != nil, resources.memory != nil, resources.pids != nil, resources.cpu != nil,
             resources.disk != nil,
         ]
         let missing = limits.filter { !$0 }.count
-        add("resources", missing == 0 ? "all limits are there" : "\(missing) of 5 limits are missing", missing, of: 5)
+        add(
+            "resources", missing == 0 ? "all limits are there" : "\(missing) of 5 limits are missing",
+            runs ? missing : 0,
+            of: 5)
         addCommands(&lines)
         add(
             "allow_degraded",
-            allowDegraded.isEmpty ? "every guarantee or no run" : "\(allowDegraded.count) guarantees may be missing",
+            allowDegraded.isEmpty
+                ? "every guarantee or no run" : "guarantees that may be missing: \(allowDegraded.count)",
             allowDegraded.count, of: 4, allowDegraded.values.first)
         return ExposureScore(lines: lines)
     }
 
     private func addCommands(_ lines: inout [ScoreLine]) {
-        func weight(_ answer: Located<Decision>?) -> Int {
-            switch answer?.value {
-            case .allow: 5
-            case .deny: 0
-            case .ask, nil: 1
-            }
-        }
         // Command rules bound requests alone, so they weigh less than what the kernel enforces.
-        let answers = [("defaults.command", defaults.command), ("defaults.opaque", defaults.opaque)]
-        for (key, answer) in answers {
+        let answers: [(String, Located<Decision>?, Int)] = [
+            ("defaults.command", defaults.command, 3), ("defaults.opaque", defaults.opaque ?? defaults.command, 3),
+            ("defaults.jailed", defaults.jailed ?? defaults.command, 2),
+        ]
+        for (key, answer, most) in answers {
+            let tenths =
+                switch answer?.value {
+                case .allow: most
+                case .ask, nil: 1
+                case .deny: 0
+                }
             lines.append(
                 ScoreLine(
-                    key: key, says: "\(answer?.value.rawValue ?? "unset")", tenths: weight(answer) * 3 / 5, most: 3,
+                    key: key, says: answer?.value.rawValue ?? "unset, so ask", tenths: tenths, most: most,
                     location: answer?.location))
         }
-        let jailed = weight(defaults.jailed ?? defaults.command)
-        lines.append(
-            ScoreLine(
-                key: "defaults.jailed", says: "\(defaults.jailed?.value.rawValue ?? "unset")", tenths: jailed * 2 / 5,
-                most: 2,
-                location: defaults.jailed?.location))
         let executing = commands.filter { rule in
             rule.decision == .allow
                 && !(ProgramTable.shared.spec([rule.argv.program])?.effects ?? []).isDisjoint(with: [
@@ -121,7 +124,7 @@ extension Policy {
                 key: "command",
                 says: executing.isEmpty
                     ? "no rule allows a program that executes others"
-                    : "\(executing.count) rules allow programs that execute others",
+                    : "rules that allow programs which execute others: \(executing.count)",
                 tenths: min(executing.count, 2), most: 2, location: executing.first?.location))
         lines.append(
             ScoreLine(

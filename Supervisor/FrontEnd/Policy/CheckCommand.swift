@@ -175,6 +175,7 @@ private func checkBatch(
 private func batchRequest(
     _ line: ArraySlice<UInt8>, workspace: String, directory: String, _ options: CheckOptions
 ) throws(UsageError) -> CommandRequest {
+    guard String(validating: line, as: UTF8.self) != nil else { throw UsageError("not UTF-8") }
     let value: JsonValue
     do throws(JsonError) { value = try JsonValue(parsing: line) } catch {
         throw UsageError("not JSON: \(error.message) at byte \(error.offset)")

@@ -87,7 +87,7 @@ private let help = """
 
 extension LintFinding {
     /// What stays the same when lines move.
-    fileprivate var fingerprint: String { shown("\(code.rawValue)\t\(location?.file ?? "")\t\(message)") }
+    fileprivate var fingerprint: String { shown("\(code.rawValue) \(location?.file ?? "-"): \(message)") }
 
     fileprivate var json: JsonObject {
         var json = JsonObject()
