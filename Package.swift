@@ -148,6 +148,17 @@ let benchmarks: [Target] = [
         path: "Tests/Benchmarks/Bench", swiftSettings: strict),
 ]
 
+// libFuzzer, by .ci/fuzz: a build of its own, since what is fuzzed has to be instrumented.
+let fuzzing: [Target] =
+    Context.environment["CORDON_FUZZ"] == nil
+    ? []
+    : [
+        .systemLibrary(name: "CFuzzer", path: "Tests/FuzzDriver"),
+        .executableTarget(
+            name: "fuzz", dependencies: ["CFuzzer", "PolicyDecision", "PolicyModel"], path: "Tests/Fuzz",
+            swiftSettings: strict, linkerSettings: [.unsafeFlags(["-lstdc++"])]),
+    ]
+
 let package = Package(
     name: "Cordon",
     products: [
@@ -155,7 +166,7 @@ let package = Package(
         .executable(name: "jail-init", targets: ["jail-init"]),
         .executable(name: "cordon-janitor", targets: ["cordon-janitor"]),
     ],
-    targets: policies + jail + supervisor + tests + benchmarks,
+    targets: policies + jail + supervisor + tests + benchmarks + fuzzing,
     cLanguageStandard: .gnu17,
     cxxLanguageStandard: .cxx20
 )

@@ -1,0 +1,68 @@
+// fuzz: libFuzzer on what reads hostile text: the command analyser with the engine behind it, and the policy loader.
+//
+// usage: fuzz commands|policies [LIBFUZZER OPTION…]. Built by .ci/fuzz alone, with coverage and AddressSanitizer.
+internal import CFuzzer
+internal import Glibc
+internal import PolicyDecision
+internal import PolicyModel
+
+/// What a target does with some bytes; a trap or a report of a sanitizer is a finding.
+private typealias Target = @convention(c) (UnsafePointer<UInt8>?, Int) -> Int32
+
+private let commands: Target = { bytes, count in
+    let text = unsafe Array(UnsafeBufferPointer(start: bytes, count: count))
+    for engine in Engines.all {
+        let verdict = engine.judge(CommandRequest(.string(text), workspace: "/work/tree"))
+        // What was executed without a shell must be what the string says, so it cannot be empty.
+        precondition(!verdict.evidence.isEmpty && verdict.argv?.isEmpty != true)
+        if let command = verdict.command {
+            // What is written anew for bash must be judged alike, and need no second rewrite of its words.
+            let again = engine.judge(CommandRequest(.string(Array(command.utf8)), workspace: "/work/tree"))
+            precondition(again.opaque == nil, "a rewritten command cannot be analysed")
+        }
+    }
+    return 0
+}
+
+private let policies: Target = { bytes, count in
+    let text = unsafe Array(UnsafeBufferPointer(start: bytes, count: count))
+    guard let policy = try? Policy.load("fuzz.toml", reader: { (_) throws(FileReadFailure) in text }) else { return 0 }
+    // One form: what it prints loads to the same.
+    let printed = policy.description
+    let again = try? Policy.load("fuzz.toml") { (_) throws(FileReadFailure) in Array(printed.utf8) }
+    precondition(again?.description == printed, "a policy is not what it prints")
+    guard let engine = try? Engine([Tier(.session, policy)]) else { return 0 }
+    _ = engine.judge(CommandRequest(.string(Array("ls -la | grep x > out".utf8)), workspace: "/work/tree"))
+    _ = try? policy.lint()
+    _ = policy.exposure()
+    _ = policy.changes(to: policy)
+    return 0
+}
+
+private enum Engines {
+    static let all: [Engine] = ["unconfined-command", "agent"].compactMap { name in
+        guard let policy = try? Policy.load("preset:\(name)", reader: { (_) throws(FileReadFailure) in throw .missing })
+        else {
+            return nil
+        }
+        return try? Engine([Tier(.session, policy)])
+    }
+}
+
+@main
+struct Fuzz {
+    static func main() {
+        let name = CommandLine.arguments.dropFirst().first
+        guard name == "commands" || name == "policies" else {
+            print("usage: fuzz commands|policies [LIBFUZZER OPTION…]")
+            exit(2)
+        }
+        precondition(Engines.all.count == 2)
+        // libFuzzer takes the program's own arguments, without the name of the target.
+        var count = CommandLine.argc - 1
+        var arguments = unsafe CommandLine.unsafeArgv
+        unsafe arguments[1] = arguments[0]
+        unsafe arguments += 1
+        exit(unsafe LLVMFuzzerRunDriver(&count, &arguments, name == "commands" ? commands : policies))
+    }
+}
