@@ -95,6 +95,25 @@ private let narrow = """
         #expect(try json(argv.output)["argv"] as? [String] == ["ls", "a b; id"])
     }
 
+    /// The environment to execute with: nothing of the caller's but what passes, and no secret is printed.
+    @Test func environment() throws {
+        let text =
+            narrow
+            + "[env]\npass = [\"GIT_DIR\", \"KEEP\", \"API_TOKEN\"]\nmask = [\"*_TOKEN\"]\nset = { CI = \"true\" }\n"
+        let folder = try Folder(["p.toml": text])
+        let caller = [
+            "GIT_DIR": "x", "KEEP": "1", "API_TOKEN": "hunter2", "DROP": "1", "BASH_ENV": "x", "PATH": "/evil:/usr/bin",
+        ]
+        let run = try folder.cordon(
+            "policy", "check", "--json", "--policy", "p.toml", "--", "git status", environment: caller)
+        let object = try json(run.output)
+        let variables = try #require(object["env"] as? [String: String])
+        #expect(variables["KEEP"] == "1" && variables["CI"] == "true" && variables["GIT_DIR"] == nil)
+        #expect(
+            variables["DROP"] == nil && variables["BASH_ENV"] == nil && variables["PATH"]?.contains("evil") == false)
+        #expect(object["env_masked"] as? [String] == ["API_TOKEN"] && !run.output.contains("hunter2"))
+    }
+
     @Test func batches() throws {
         let lines = """
             {"command": "ls -la"}

@@ -113,7 +113,7 @@ private struct CheckOptions {
 @Sendable private func check(_ arguments: [String]) throws(PolicyFailure) -> Never {
     let options = try CheckOptions(arguments, of: checkSubcommand)
     let (workspace, directory) = try options.context.places()
-    let engine = try options.context.engine(workspace)
+    let (tiers, engine) = try options.context.engine(workspace)
     if let file = options.batch {
         try checkBatch(try inputBytes(file), engine, workspace: workspace, directory: directory, options)
     }
@@ -121,14 +121,23 @@ private struct CheckOptions {
         CommandRequest(
             options.subject, workspace: workspace, directory: directory, isJailed: options.isJailed, asIs: options.asIs)
     )
-    let text = options.json ? verdict.json.text + "\n" : verdictText(verdict, Paint())
+    var json = verdict.json
+    if verdict.argv != nil {
+        let (variables, masked) = tiers.commandEnvironment(
+            callerEnvironment(), without: verdict.environmentUnset.compactMap { try? Glob($0) })
+        var environment = JsonObject()
+        for (name, value) in variables { environment.add(name, .string(value)) }
+        json.add("env", .object(environment))
+        json.add("env_masked", .array(masked.map { .string($0) }))
+    }
+    let text = options.json ? json.text + "\n" : verdictText(verdict, Paint())
     leave(printing: text, code: PolicyExit.of(verdict.decision))
 }
 
 @Sendable private func explain(_ arguments: [String]) throws(PolicyFailure) -> Never {
     let options = try CheckOptions(arguments, of: explainSubcommand)
     let (workspace, directory) = try options.context.places()
-    let engine = try options.context.engine(workspace)
+    let engine = try options.context.engine(workspace).engine
     let verdict = engine.judge(
         CommandRequest(options.subject, workspace: workspace, directory: directory, isJailed: options.isJailed))
     if options.json {

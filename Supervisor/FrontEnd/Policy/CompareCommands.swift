@@ -212,7 +212,7 @@ extension PolicyChange {
         throw .usage(UsageError("a list of commands is needed", remedy: "write --log FILE"))
     }
     let (workspace, directory) = try context.places()
-    let engine = try context.engine(workspace)
+    let engine = try context.engine(workspace).engine
     var counts: [Decision: Int] = [:]
     var changed: [(command: String, before: Decision, after: Decision, reason: String)] = []
     for command in try LoggedCommand.list(try inputBytes(log)) {

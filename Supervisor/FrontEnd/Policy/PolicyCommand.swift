@@ -138,10 +138,11 @@ struct PolicyContext {
         return (place, isInside(current, place) ? current : place)
     }
 
-    /// The engine of all tiers.
-    func engine(_ workspace: String) throws(PolicyFailure) -> Engine {
+    /// The policies that have a say, and their engine.
+    func engine(_ workspace: String) throws(PolicyFailure) -> (tiers: PolicyTiers, engine: Engine) {
         do throws(PolicyError) {
-            return try PolicyTiers(policy, workspace: workspace, environment: callerEnvironment()).engine()
+            let tiers = try PolicyTiers(policy, workspace: workspace, environment: callerEnvironment())
+            return (tiers, try tiers.engine())
         } catch {
             throw .policy(error)
         }

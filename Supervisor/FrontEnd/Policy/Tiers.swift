@@ -70,6 +70,32 @@ struct PolicyTiers {
         }
     }
 
+    /// The variables for what is executed without a shell and without a jail: what every tier lets pass, what the policies
+    /// set, and what a program cannot do without. The names of masked ones come apart.
+    func commandEnvironment(
+        _ caller: [(name: String, value: String)], without unset: [Glob]
+    ) -> (variables: [(name: String, value: String)], masked: [String]) {
+        let speaking = tiers.filter {
+            $0.policy.stated.contains("env.inherit") || $0.policy.stated.contains("env.pass")
+        }
+        let passing = speaking.map { $0.policy.environment.matcher() }
+        let masking = tiers.map { $0.policy.environment.matcher() }
+        let needed = ["HOME", "USER", "LOGNAME", "LANG", "TERM", "TZ"]
+        // bash reads the first two as programs before the command starts.
+        let never = ["BASH_ENV", "ENV", "PATH"]
+        var values = ["PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
+        for (name, value) in caller where !never.contains(name) {
+            if needed.contains(name) || !passing.isEmpty && passing.allSatisfy({ $0.passes(name) }) {
+                values[name] = value
+            }
+        }
+        for tier in tiers { values.merge(tier.policy.environment.set) { $1 } }
+        for name in values.keys where unset.contains(where: { $0.matches(name) }) { values[name] = nil }
+        let masked = values.keys.filter { name in masking.contains { $0.masks(name) } }.sorted()
+        for name in masked { values[name] = nil }
+        return (values.sorted { $0.key < $1.key }.map { (name: $0.key, value: $0.value) }, masked)
+    }
+
     private static let systemFile = "/etc/cordon/policy.toml"
 
     private static func userFile(_ environment: [(name: String, value: String)]) -> String? {
