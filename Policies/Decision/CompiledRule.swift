@@ -21,6 +21,9 @@ struct CompiledRule: Sendable {
     func mismatch(_ command: JudgedCommand) -> String? {
         if rule.decision == .allow {
             if let reason = argv.strictMismatch(command, flags: rule.flags) { return reason }
+            if command.invocation.readsProgramFromInput, !rule.isInteractive {
+                return "it reads its program from its input, and the rule is not `interactive`"
+            }
             if except.contains(where: { $0.matchesBroadly(command) }) { return "an exception of the rule matches" }
             return nil
         }

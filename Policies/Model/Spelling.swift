@@ -63,4 +63,6 @@ func editDistance(_ first: String, _ second: String) -> Int {
 
 /// Whether two texts are the same bytes. Swift's `==` also takes canonically equivalent texts for equal, but
 /// to the kernel those are two names.
-package func sameBytes(_ first: String, _ second: String) -> Bool { first.utf8.elementsEqual(second.utf8) }
+package func sameBytes(_ first: String, _ second: String) -> Bool {
+    first.utf8.count == second.utf8.count && first.utf8.elementsEqual(second.utf8)
+}

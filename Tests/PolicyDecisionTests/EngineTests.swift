@@ -141,6 +141,34 @@ import Testing
         #expect(twice?.diagnostics.first?.message.contains("is the rule of base.toml:2:1") == true)
     }
 
+    /// Who can write the input of an interpreter writes its program.
+    @Test(arguments: [
+        ("python3 x.py", Decision.allow), ("python3", .ask), ("echo 'import os' | python3", .ask), ("python3 -", .ask),
+        ("python3 --version", .allow), ("python3 -c 'x'", .ask), ("node", .allow), ("sh", .ask), ("cat x | sh", .ask),
+    ]) func inputToAnInterpreter(_ command: String, _ expected: Decision) throws {
+        let policy = """
+            [[command]]
+            argv = ["python3", "..."]
+            decision = "allow"
+            [[command]]
+            argv = ["node", "..."]
+            decision = "allow"
+            interactive = true
+            [[command]]
+            argv = ["echo", "..."]
+            decision = "allow"
+            [[command]]
+            argv = ["cat", "..."]
+            decision = "allow"
+            [[command]]
+            argv = ["sh", "..."]
+            decision = "allow"
+            [fs]
+            read = ["${workspace}"]
+            """
+        #expect(try decide(policy, command) == expected)
+    }
+
     // MARK: - Defaults and jails
 
     @Test func defaults() throws {

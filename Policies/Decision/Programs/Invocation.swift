@@ -77,6 +77,16 @@ struct Invocation: Sendable {
     /// Whether a file's name that a pattern stands for could be taken for a powerful option.
     var mayHideOptions = false
 
+    /// Whether an interpreter has no program among its words, so that its input, or who sits at its terminal, is the program.
+    var readsProgramFromInput: Bool {
+        guard effects.contains(.interprets), strings.isEmpty, inner.isEmpty else { return false }
+        let asks: Set<String> = ["--version", "-V", "--help", "-h", "-v"]
+        if options.contains(where: { $0.kind == .code || $0.kind == .script || asks.contains($0.name) }) {
+            return false
+        }
+        return !operands.contains { [.script, .code, .command].contains($0.kind) && $0.word.text != "-" }
+    }
+
     /// Takes a command apart.
     ///
     /// - Parameter words: the name first.
