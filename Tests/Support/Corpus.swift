@@ -1,6 +1,6 @@
 // The corpus of command strings: what a narrow policy must allow, and what it must never allow.
 //
-// Each hostile string was run in a jail-like sandbox to prove that it does what its class says; see the notes in it.
+// Tests/Corpus/run-corpus runs each of them in a jail, which proves that the hostile ones do what the table says.
 import Foundation
 
 /// One string of the corpus.
