@@ -10,6 +10,8 @@ struct Judge {
     private var directories: [[String]]
     /// Commands inside commands inside commands.
     private static let deepest = 8
+    /// Reasons in one verdict.
+    private static let mostEvidence = 256
     private var depth = 0
     private var rewrites: [Rewrite] = []
 
@@ -85,12 +87,14 @@ struct Judge {
 
     private func finish(_ steps: [Step]) -> Verdict {
         let decision = steps.decision
-        var evidence = steps.flatMap(\.allEvidence)
+        // Each once, and no more than a person or a program has use for: the strictest come first below.
+        var seen: Set<Evidence> = []
+        var evidence = steps.flatMap(\.allEvidence).filter { seen.insert($0).inserted }
         if evidence.contains(where: { $0.decision != .allow }) {
             // Stable: reasons of the same weight stay in the order of the request.
             evidence = [Decision.deny, .ask, .allow].flatMap { wanted in evidence.filter { $0.decision == wanted } }
         }
-        var verdict = Verdict(decision: decision, evidence: evidence, steps: steps)
+        var verdict = Verdict(decision: decision, evidence: Array(evidence.prefix(Self.mostEvidence)), steps: steps)
         verdict.isRewritten = decision == .allow && needsRewrite
         if verdict.isRewritten { verdict.environmentUnset = environmentUnset }
         return verdict
@@ -483,10 +487,6 @@ struct Judge {
             // What is not granted is not there, or cannot be written: the jail itself says so.
             return
         }
-        if granted.decision == .allow, step.evidence.contains(where: { $0.rule == granted.rule && $0.matched == path })
-        {
-            return
-        }
         step.add(evidence(granted, path, access, what))
     }
 
@@ -681,7 +681,8 @@ struct Judge {
 
 extension Step {
     mutating func add(_ item: Evidence) {
-        if !evidence.contains(item) { evidence.append(item) }
+        // Only a few are compared: a hostile command has a hundred thousand.
+        if !evidence.suffix(32).contains(item) { evidence.append(item) }
         decision = max(decision, item.decision)
     }
 
