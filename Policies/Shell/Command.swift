@@ -15,7 +15,7 @@ public struct ShellWord: Sendable, Hashable {
     public var isPattern: Bool
     /// Whether its value shows only when it runs.
     public var isComputed = false
-    /// Whether it may turn out to be no word at all, or several: computed without quotes, or of `$@`.
+    /// Whether it may turn out to be no word at all, or several: computed without quotes, of `$@`, or a pattern.
     public var isSplit = false
     /// Where it stands. Words of one brace expansion share it.
     public var range: ShellRange

@@ -41,7 +41,8 @@ struct ShellToken: Sendable {
 
     /// The words of a command that it stands for.
     var words: [ShellWord] {
-        if isComputed { return [ShellWord(computedAt: range, isSplit: isSplit)] }
+        // A pattern's files are several, also where what it is made of is quoted: `"$x"*`.
+        if isComputed { return [ShellWord(computedAt: range, isSplit: isSplit || isPattern)] }
         if expansions.isEmpty { return [word] }
         return expansions.map { ShellWord($0, isPattern: isPattern, range: range) }
     }

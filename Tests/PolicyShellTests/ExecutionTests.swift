@@ -108,7 +108,10 @@ private struct Author {
         var strings: [String] = [], programs: [ShellProgram] = []
         for _ in 0..<40_000 where strings.count < 4000 {
             let text = author.program()
-            guard let program = try? analyse(Array(text.utf8)) else { continue }
+            // What runs in the background would be heard of later.
+            guard !text.contains("\\&"), !text.replacing("&&", with: "").contains("&"),
+                let program = try? analyse(Array(text.utf8))
+            else { continue }
             strings.append(text)
             programs.append(program)
         }
@@ -137,7 +140,7 @@ private struct Author {
                     }
                 }
             }
-            #expect(ran > 3000, "seed \(seed): \(shell) ran too few commands")
+            #expect(ran > 2000, "seed \(seed): \(shell) ran too few commands")
         }
     }
 }
