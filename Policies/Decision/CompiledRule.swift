@@ -204,9 +204,10 @@ struct CompiledPattern: Sendable {
 
     /// The parts of a script, wherever they stand, are one script.
     private func sedScriptsAreHarmless(_ invocation: Invocation) -> Bool {
-        var parts = invocation.options.filter { $0.kind == .sedScript }.compactMap { $0.value?.text }
-        parts += invocation.operands.filter { $0.kind == .sedScript }.map(\.word.text)
-        return parts.isEmpty || SedScript.isHarmless(parts)
+        let parts =
+            invocation.options.filter { $0.kind == .sedScript }.compactMap(\.value)
+            + invocation.operands.filter { $0.kind == .sedScript }.map(\.word)
+        return parts.isEmpty || parts.allSatisfy { $0.form == .literal } && SedScript.isHarmless(parts.map(\.text))
     }
 
     // MARK: - Broadly
@@ -220,6 +221,8 @@ struct CompiledPattern: Sendable {
         var subcommands = isUnderstood ? invocation.written[...] : []
         var words = isUnderstood ? invocation.operands.map(\.word)[...] : command.words.dropFirst()
         for element in elements {
+            // From a word that may be several on, any word may be anywhere.
+            if subcommands.isEmpty, words.contains(where: \.isSplit) { return true }
             let fits: (Word) -> Bool
             switch element {
             case .operands: return true

@@ -13,6 +13,8 @@ struct Judge {
     /// Reasons in one verdict.
     private static let mostEvidence = 256
     private var depth = 0
+    /// Whether the shell at hand is bash, and no plain `sh`.
+    private var isBash = true
     private var rewrites: [Rewrite] = []
 
     /// A change of one command.
@@ -145,7 +147,7 @@ struct Judge {
                 step = Step(title: "a redirection", decision: .allow, evidence: [])
             } else {
                 step = judge(words: command.words.map(Word.init), index: index, canRewrite: canRewrite)
-                if !changeDirectory(command) {
+                if !changeDirectory(command, isRepeated: program.hasLoop) {
                     step.add(fallback(isOpaque: true, matched: step.title, reason: "where it leads is not known"))
                 }
             }
@@ -161,11 +163,12 @@ struct Judge {
     }
 
     /// Follows `cd`; false where it leads to a place that is not known.
-    private mutating func changeDirectory(_ command: SimpleCommand) -> Bool {
+    private mutating func changeDirectory(_ command: SimpleCommand, isRepeated: Bool) -> Bool {
         let words = command.words.map(\.text)
-        let name = words.first == "command" || words.first == "builtin" ? words.dropFirst().first : words.first
+        let name = words.first { $0 != "command" && $0 != "builtin" && $0.utf8.first != UInt8(ascii: "-") }
         guard name == "cd" || name == "pushd" || name == "popd" || name == "chdir" else { return true }
-        guard words.count == 2, words[0] == "cd" || words[0] == "pushd", let target = command.words.last,
+        // In a loop it leads on and on, and in front of commands that are written before it.
+        guard !isRepeated, words.count == 2, words[0] == "cd" || words[0] == "pushd", let target = command.words.last,
             !target.isPattern,
             target.text.utf8.first != UInt8(ascii: "-"), target.text.utf8.first != UInt8(ascii: "+"),
             !target.text.isEmpty
@@ -189,17 +192,30 @@ struct Judge {
         }
     }
 
+    /// Builtins that give a string to the shell at hand.
+    private static let sameShell: Set<String> = ["eval", "trap"]
+
     /// A string that a program gives to a shell.
-    private mutating func judge(string: String, title: String) -> Step {
+    private mutating func judge(string: String, title: String, by program: String) -> Step {
         var step = Step(title: title, decision: .allow, evidence: [])
         guard depth < Self.deepest else {
             step.add(fallback(isOpaque: true, matched: title, reason: "commands are nested too deeply"))
             return step
         }
         depth += 1
-        defer { depth -= 1 }
+        let wasBash = isBash
+        defer {
+            depth -= 1
+            isBash = wasBash
+        }
+        // Whatever does not name bash may start any shell.
+        isBash = program == "bash" || isBash && Self.sameShell.contains(program)
         do throws(OpaqueCommand) {
-            step.steps = judge(try analyse(Array(string.utf8)), canRewrite: false)
+            let inner = try analyse(Array(string.utf8))
+            if inner.needsBash, !isBash {
+                throw OpaqueCommand("it is bash's language, and another shell may run it", at: 0..<string.utf8.count)
+            }
+            step.steps = judge(inner, canRewrite: false)
             step.decision = max(step.decision, step.steps.decision)
         } catch {
             step.add(
@@ -308,7 +324,7 @@ struct Judge {
             return step.add(
                 fallback(isOpaque: true, matched: step.title, reason: "which command it runs shows only then"))
         }
-        for string in strings { step.attach(judge(string: string, title: string)) }
+        for string in strings { step.attach(judge(string: string, title: string, by: invocation.path[0])) }
     }
 
     /// What one tier says about a simple command: its strictest matching rule, else its default.
@@ -653,21 +669,30 @@ struct Judge {
         return text
     }
 
-    /// The string with the rewritten commands' words generated anew.
+    /// The string with the rewritten commands' words generated anew; what is not static stays as it is written.
     private func rewritten(_ string: [UInt8], _ program: ShellProgram) -> String {
-        var result: [UInt8] = []
-        var at = 0
+        var edits: [(range: ShellRange, text: String)] = []
         let changes = Dictionary(rewrites.map { ($0.index, $0.words) }) { first, _ in first }
         for (index, command) in program.commands.enumerated() {
-            guard let words = changes[index], let name = command.words.first else { continue }
-            let added = words.count - command.words.count
-            for (number, word) in command.words.enumerated() where !word.isPattern {
-                result += string[at..<word.range.lowerBound]
-                result += singleQuoted(word.text).utf8
-                if number == 0 { for extra in words[1..<(1 + added)] { result += (" " + singleQuoted(extra)).utf8 } }
-                at = word.range.upperBound
+            guard let words = changes[index] else { continue }
+            let added = words.dropFirst().prefix(words.count - command.words.count)
+            for (number, word) in command.words.enumerated() where !word.isPattern && !word.isComputed {
+                let text = ([word.text] + (number == 0 ? added : [])).map(singleQuoted).joined(separator: " ")
+                if let last = edits.last, last.range == word.range {
+                    // Words of one brace expansion.
+                    edits[edits.count - 1].text += " " + text
+                } else {
+                    edits.append((word.range, text))
+                }
             }
-            _ = name
+        }
+        var result: [UInt8] = []
+        var at = 0
+        // Commands in substitutions stand among the words of another.
+        for edit in edits.sorted(by: { $0.range.lowerBound < $1.range.lowerBound }) {
+            result += string[at..<edit.range.lowerBound]
+            result += edit.text.utf8
+            at = edit.range.upperBound
         }
         result += string[at...]
         return String(decoding: result, as: UTF8.self)

@@ -7,9 +7,10 @@
 /// - Throws: `OpaqueCommand` for whatever is not static, not known, or not read alike. A parse error is opaque too: bash
 ///   runs the lines in front of one.
 public func analyse(_ command: [UInt8]) throws(OpaqueCommand) -> ShellProgram {
-    let program = try ShellParser.parse(try ShellScanner.scan(command))
-    guard try SyntaxTree(command).agrees(with: program) else {
+    let scan = try ShellScanner.scan(command)
+    let reading = try ShellParser.parse(scan.tokens)
+    guard try SyntaxTree(scan.plain).agrees(with: reading) else {
         throw OpaqueCommand("two parsers read it differently", at: 0..<command.count)
     }
-    return program
+    return reading.program
 }

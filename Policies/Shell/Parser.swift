@@ -1,66 +1,85 @@
-// Tokens → commands (POSIX.1-2017, 2.9 and 2.10): lists, pipelines, groups, conditions and loops without variables.
+// Tokens → commands (POSIX.1-2017, 2.9 and 2.10): lists, pipelines, groups, and commands in substitutions.
 //
 // Which branch runs is not asked: every simple command that is written is one that could run.
 
+/// A program, and what a second reading must have in common with it.
+struct ShellReading {
+    var program = ShellProgram()
+    /// Where the names of commands start.
+    var commandStarts: [Int] = []
+    /// Where words of commands start, names included.
+    var wordStarts: [Int] = []
+    var substitutionStarts: [Int] = []
+    /// Where the numbers of redirected descriptors start.
+    var descriptorStarts: Set<Int> = []
+}
+
 struct ShellParser {
-    private let tokens: [ShellToken]
-    private var at = 0
-    private var program = ShellProgram()
+    private var tokens: [ShellToken]
+    var at = 0
+    var reading = ShellReading()
     private var depth = 0
-    private var isList = false
-    /// Deeper nesting is no command that anybody means.
-    private static let deepest = 100
+    /// How many substitutions are open.
+    private(set) var substitutionDepth = 0
+    /// Whether it is more than one simple command of words that are known.
+    var isList = false
+    /// Where `time` and its option start, in front of the next command.
+    private var timeStarts: [Int] = []
 
     private init(_ tokens: [ShellToken]) { self.tokens = tokens }
 
     /// What the tokens say.
-    static func parse(_ tokens: [ShellToken]) throws(OpaqueCommand) -> ShellProgram {
+    static func parse(_ tokens: [ShellToken]) throws(OpaqueCommand) -> ShellReading {
         var parser = ShellParser(tokens)
-        try parser.list(until: [])
-        guard parser.at == tokens.count else { throw parser.unexpected() }
-        parser.program.isSimple = parser.program.commands.count == 1 && !parser.isList
-        return parser.program
+        try parser.whole()
+        parser.reading.program.isSimple = parser.reading.program.commands.count == 1 && !parser.isList
+        return parser.reading
+    }
+
+    private mutating func whole() throws(OpaqueCommand) {
+        try list(until: [])
+        guard at == tokens.count else { throw unexpected() }
     }
 
     // MARK: - Tokens
 
-    private var current: ShellToken? { at < tokens.count ? tokens[at] : nil }
+    var current: ShellToken? { at < tokens.count ? tokens[at] : nil }
 
-    private func isControl(_ form: String) -> Bool { current?.kind == .control(form) }
+    func isControl(_ form: String) -> Bool { current?.kind == .control(form) }
 
     /// A reserved word is one only unquoted, and only where a command begins.
-    private func isReserved(_ word: String) -> Bool {
+    func isReserved(_ word: String) -> Bool {
         guard let token = current, token.kind == .word, !token.isQuoted else { return false }
         return token.text == word
     }
 
-    private func unexpected() -> OpaqueCommand {
+    func unexpected() -> OpaqueCommand {
         guard let token = current else {
             return OpaqueCommand("it ends too early", at: 0..<(tokens.last?.range.upperBound ?? 0))
         }
         return OpaqueCommand("a part of the language that is not analysed, or a mistake", at: token.range)
     }
 
-    private mutating func take(control form: String) throws(OpaqueCommand) {
+    mutating func take(control form: String) throws(OpaqueCommand) {
         guard isControl(form) else { throw unexpected() }
         at += 1
     }
 
-    private mutating func take(reserved word: String) throws(OpaqueCommand) {
+    mutating func take(reserved word: String) throws(OpaqueCommand) {
         guard isReserved(word) else { throw unexpected() }
         at += 1
     }
 
-    private mutating func skipNewlines() { while current?.kind == .newline { at += 1 } }
+    mutating func skipNewlines() { while current?.kind == .newline { at += 1 } }
 
-    /// The end of a list: end of the string, a closing parenthesis, or one of these reserved words.
+    /// The end of a list: end of the string, a closing parenthesis, the end of a case, or one of these reserved words.
     private func isAtEnd(_ words: [String]) -> Bool {
-        current == nil || isControl(")") || words.contains { isReserved($0) }
+        current == nil || isControl(")") || isControl(";;") || words.contains { isReserved($0) }
     }
 
     // MARK: - Lists
 
-    private mutating func list(until words: [String]) throws(OpaqueCommand) {
+    mutating func list(until words: [String]) throws(OpaqueCommand) {
         skipNewlines()
         while !isAtEnd(words) {
             try andOr()
@@ -88,12 +107,7 @@ struct ShellParser {
     }
 
     private mutating func pipeline() throws(OpaqueCommand) {
-        if isReserved("time") {
-            // bash's word for a whole pipeline; dash starts a program of that name, which starts the first command.
-            at += 1
-            isList = true
-            if isReserved("-p") { at += 1 }
-        }
+        if isReserved("time") { try time() }
         while isReserved("!") {
             at += 1
             isList = true
@@ -107,13 +121,30 @@ struct ShellParser {
         }
     }
 
+    /// bash's word for a whole pipeline; dash starts a program of that name. Only what both parsers take for a prefix of
+    /// a simple command.
+    private mutating func time() throws(OpaqueCommand) {
+        isList = true
+        reading.program.needsBash = true
+        while let token = current, timeStarts.isEmpty || timeStarts.count == 1 && isReserved("-p") {
+            timeStarts.append(token.range.lowerBound)
+            at += 1
+        }
+        guard let token = current, token.kind == .word, token.isQuoted || !Self.compound.contains(token.text),
+            token.text != "!", !token.text.hasPrefix("-")
+        else { throw unexpected() }
+    }
+
     // MARK: - Commands
+
+    /// Words that begin a command of other commands.
+    private static let compound: Set<String> = ["{", "if", "while", "until", "for", "case"]
 
     private mutating func command() throws(OpaqueCommand) {
         depth += 1
         defer { depth -= 1 }
-        guard depth <= Self.deepest, let token = current else {
-            throw depth > Self.deepest
+        guard depth <= ShellScanner.deepest, let token = current else {
+            throw depth > ShellScanner.deepest
                 ? OpaqueCommand("it is nested too deeply", at: current?.range ?? 0..<0) : unexpected()
         }
         if isControl("(") {
@@ -123,109 +154,121 @@ struct ShellParser {
             try take(control: ")")
             return try redirections(of: token)
         }
-        guard token.kind == .word, !token.isQuoted else { return try simple() }
+        guard token.kind == .word, !token.isQuoted, Self.compound.contains(token.text) else { return try simple() }
+        isList = true
+        at += 1
         switch token.text {
         case "{":
-            at += 1
-            isList = true
             try body(until: ["}"])
             try take(reserved: "}")
-            try redirections(of: token)
-        case "if":
-            isList = true
-            try condition()
-            try redirections(of: token)
+        case "if": try condition()
         case "while", "until":
-            at += 1
-            isList = true
             try body(until: ["do"])
-            try take(reserved: "do")
-            try body(until: ["done"])
-            try take(reserved: "done")
-            try redirections(of: token)
-        default: try simple()
+            try loopBody()
+        case "for": try forLoop()
+        case "case": try caseChoice()
+        default: throw unexpected()
         }
+        try redirections(of: token)
     }
 
     /// A list that must hold something.
-    private mutating func body(until words: [String]) throws(OpaqueCommand) {
-        let before = program.commands.count
+    mutating func body(until words: [String]) throws(OpaqueCommand) {
+        let before = reading.program.commands.count
         try list(until: words)
-        guard program.commands.count > before else { throw unexpected() }
-    }
-
-    private mutating func condition() throws(OpaqueCommand) {
-        at += 1
-        try body(until: ["then"])
-        try take(reserved: "then")
-        try body(until: ["elif", "else", "fi"])
-        if isReserved("elif") { return try condition() }
-        if isReserved("else") {
-            at += 1
-            try body(until: ["fi"])
-        }
-        try take(reserved: "fi")
+        guard reading.program.commands.count > before else { throw unexpected() }
     }
 
     /// Words that begin what this parser does not know, or that mean nothing where a command begins.
     private static let foreign: Set<String> = [
-        "for", "case", "select", "function", "coproc", "[[", "]]", "then", "else", "elif", "fi", "do", "done", "esac",
-        "in",
-        "}", "!", "time",
+        "select", "function", "coproc", "[[", "]]", "then", "else", "elif", "fi", "do", "done", "esac", "in", "}", "!",
+        "time",
     ]
 
     private mutating func simple() throws(OpaqueCommand) {
         var command = SimpleCommand(words: [], redirections: [], range: current?.range ?? 0..<0)
-        while let token = current {
+        var starts: [Int] = []
+        var substitutions: [ShellToken.Substitution] = []
+        scan: while let token = current {
             switch token.kind {
             case .word:
-                if command.words.isEmpty {
-                    if !token.isQuoted, Self.foreign.contains(token.text) { throw unexpected() }
-                    if token.isAssignment { throw OpaqueCommand("an assignment", at: token.range) }
-                    if token.isPattern { throw OpaqueCommand("a command name that is a pattern", at: token.range) }
-                    if token.text.isEmpty { throw OpaqueCommand("a command without a name", at: token.range) }
-                }
-                command.words.append(token.word)
+                if command.words.isEmpty { try requireName(token) }
+                command.words += token.words
+                starts.append(token.range.lowerBound)
+                substitutions += take(computed: token)
                 at += 1
-            case .redirect, .hereDocument: command.redirections.append(try redirection())
+            case .redirect, .hereDocument: command.redirections.append(try redirection(&substitutions))
             case .control("("): throw unexpected()
-            case .control, .newline: return try finish(command)
+            case .control, .newline: break scan
             }
         }
-        try finish(command)
-    }
-
-    private mutating func finish(_ command: SimpleCommand) throws(OpaqueCommand) {
         guard !command.words.isEmpty || !command.redirections.isEmpty else { throw unexpected() }
-        var command = command
         command.range = command.range.lowerBound..<(tokens[at - 1].range.upperBound)
-        program.commands.append(command)
+        reading.program.commands.append(command)
+        // To the second parser `time` is a command's name like others.
+        let allStarts = timeStarts + starts
+        timeStarts = []
+        if let name = allStarts.first { reading.commandStarts.append(name) }
+        reading.wordStarts += allStarts
+        try parse(substitutions)
     }
 
-    private mutating func redirections(of group: ShellToken) throws(OpaqueCommand) {
-        while let token = current {
+    private func requireName(_ token: ShellToken) throws(OpaqueCommand) {
+        let reason: String
+        if !token.isQuoted, Self.foreign.contains(token.text) {
+            throw unexpected()
+        } else if token.isAssignment {
+            reason = "an assignment"
+        } else if token.isComputed {
+            reason = "a command name that is computed"
+        } else if token.isPattern {
+            reason = "a command name that is a pattern"
+        } else if !token.expansions.isEmpty {
+            reason = "a command name in a brace expansion"
+        } else if token.text.isEmpty {
+            reason = "a command without a name"
+        } else {
+            return
+        }
+        throw OpaqueCommand(reason, at: token.range)
+    }
+
+    mutating func redirections(of group: ShellToken) throws(OpaqueCommand) {
+        var substitutions: [ShellToken.Substitution] = []
+        scan: while let token = current {
             switch token.kind {
-            case .redirect, .hereDocument: program.groupRedirections.append(try redirection())
+            case .redirect, .hereDocument:
+                reading.program.groupRedirections.append(try redirection(&substitutions))
             // `( … ) word` is a mistake in every shell.
-            case .word where !["}", "then", "else", "elif", "fi", "do", "done"].contains(token.text) || token.isQuoted:
+            case .word
+            where token.isQuoted
+                || !["}", "then", "else", "elif", "fi", "do", "done", "esac"].contains(token.text):
                 throw unexpected()
             case .control("("): throw unexpected()
-            default: return
+            default: break scan
             }
         }
+        try parse(substitutions)
     }
 
-    private mutating func redirection() throws(OpaqueCommand) -> ShellRedirection {
+    private mutating func redirection(
+        _ substitutions: inout [ShellToken.Substitution]
+    ) throws(OpaqueCommand) -> ShellRedirection {
         let token = tokens[at]
         at += 1
+        substitutions += take(computed: token)
         guard case .redirect(let form) = token.kind else { return ShellRedirection(.text, range: token.range) }
+        if token.range.count > form.utf8.count { reading.descriptorStarts.insert(token.range.lowerBound) }
         guard let target = current, target.kind == .word else { throw unexpected() }
         at += 1
+        substitutions += take(computed: target)
         let range = token.range.lowerBound..<target.range.upperBound
+        if !target.expansions.isEmpty { throw OpaqueCommand("a redirection to a brace expansion", at: range) }
+        if form == "<<<" { return ShellRedirection(.text, range: range) }
         // Which file a pattern names is not known, and shells differ in whether they expand it here.
-        if target.isPattern, form != "<<<" { throw OpaqueCommand("a redirection to a pattern", at: range) }
+        if target.isPattern { throw OpaqueCommand("a redirection to a pattern", at: range) }
+        if target.isComputed { throw OpaqueCommand("a redirection to a file whose name is computed", at: range) }
         switch form {
-        case "<<<": return ShellRedirection(.text, range: range)
         case "<": return ShellRedirection(.read(target.word), range: range)
         case ">", ">|", ">>", "&>", "&>>": return ShellRedirection(.write(target.word), range: range)
         case "<>": return ShellRedirection(.readAndWrite(target.word), range: range)
@@ -234,6 +277,38 @@ struct ShellParser {
             let isNumber = !target.text.isEmpty && target.text.utf8.allSatisfy { (0x30...0x39).contains($0) }
             if target.text == "-" || isNumber { return ShellRedirection(.duplicate, range: range) }
             throw OpaqueCommand("a duplication of a descriptor that is no number", at: range)
+        }
+    }
+
+    // MARK: - Substitutions
+
+    /// Notes what a token says of the whole, and gives the substitutions in it.
+    mutating func take(computed token: ShellToken) -> [ShellToken.Substitution] {
+        if token.needsBash { reading.program.needsBash = true }
+        if token.isComputed { isList = true }
+        return token.substitutions
+    }
+
+    /// The commands in substitutions, with all that they hold.
+    mutating func parse(_ substitutions: [ShellToken.Substitution]) throws(OpaqueCommand) {
+        for substitution in substitutions {
+            reading.substitutionStarts.append(substitution.start)
+            depth += 1
+            substitutionDepth += 1
+            guard depth <= ShellScanner.deepest else {
+                throw OpaqueCommand("it is nested too deeply", at: substitution.start..<(substitution.start + 2))
+            }
+            let outer = (tokens, at)
+            tokens = substitution.tokens
+            at = 0
+            let before = reading.program.commands.count
+            try whole()
+            guard reading.program.commands.count > before else {
+                throw OpaqueCommand("an empty substitution", at: substitution.start..<(substitution.start + 2))
+            }
+            (tokens, at) = outer
+            substitutionDepth -= 1
+            depth -= 1
         }
     }
 }

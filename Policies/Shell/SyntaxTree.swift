@@ -10,15 +10,16 @@ struct SyntaxTree {
     private(set) var commandStarts: [Int] = []
     /// Where words of commands start, names included.
     private(set) var wordStarts: [Int] = []
+    /// Where command substitutions start.
+    private(set) var substitutionStarts: [Int] = []
 
     private static let redirections: Set<String> = ["file_redirect", "herestring_redirect", "heredoc_redirect"]
 
-    /// Kinds of nodes that mean that something is computed or defined.
-    private static let computed: Set<String> = [
-        "command_substitution", "process_substitution", "simple_expansion", "expansion", "arithmetic_expansion",
-        "variable_assignment", "variable_assignments", "function_definition", "for_statement", "c_style_for_statement",
-        "case_statement", "test_command", "declaration_command", "unset_command", "ansi_c_string", "translated_string",
-        "brace_expression", "subscript", "array",
+    /// Kinds of nodes that mean that something is defined, or computed in a way that is not analysed.
+    private static let refused: Set<String> = [
+        "process_substitution", "arithmetic_expansion", "variable_assignment", "variable_assignments",
+        "function_definition", "c_style_for_statement", "test_command", "declaration_command", "unset_command",
+        "translated_string", "brace_expression", "subscript", "array",
     ]
 
     /// Reads a string of UTF-8.
@@ -66,19 +67,21 @@ struct SyntaxTree {
         guard unsafe ts_node_is_named(node), let name = unsafe ts_node_type(node) else { return false }
         let kind = unsafe String(cString: name)
         let range = unsafe Int(ts_node_start_byte(node))..<Int(ts_node_end_byte(node))
-        if Self.computed.contains(kind) {
+        if Self.refused.contains(kind) {
             throw OpaqueCommand(
-                "a part that is computed (" + kind.map { $0 == "_" ? " " : String($0) }.joined() + ")", at: range)
+                "a part that is not analysed (" + kind.map { $0 == "_" ? " " : String($0) }.joined() + ")", at: range)
         }
+        if kind == "command_substitution" { substitutionStarts.append(range.lowerBound) }
         if kind == "command_name" { commandStarts.append(range.lowerBound) }
         if inCommand, !Self.redirections.contains(kind) { wordStarts.append(range.lowerBound) }
         return kind == "command"
     }
 
-    /// Whether the tree has the same commands with the same words.
-    func agrees(with program: ShellProgram) -> Bool {
-        let named = program.commands.filter { !$0.words.isEmpty }
-        return commandStarts.sorted() == named.compactMap { $0.words.first?.range.lowerBound }.sorted()
-            && wordStarts.sorted() == named.flatMap { $0.words.map(\.range.lowerBound) }.sorted()
+    /// Whether the tree has the same commands with the same words, and computes the same.
+    func agrees(with reading: ShellReading) -> Bool {
+        commandStarts.sorted() == reading.commandStarts.sorted()
+            // The number of a descriptor is a word to it in `cat 0<f`, where to shells it never is.
+            && wordStarts.filter { !reading.descriptorStarts.contains($0) }.sorted() == reading.wordStarts.sorted()
+            && substitutionStarts.sorted() == reading.substitutionStarts.sorted()
     }
 }

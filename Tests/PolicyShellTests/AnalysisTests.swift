@@ -16,13 +16,7 @@ import Testing
     }
 
     /// Harmless, but not seen through yet: each is opaque, so it is asked about, never wrongly allowed.
-    private static let notYet: Set<String> = [
-        "cat {notes,nosuch}.txt", "cat src/main.{c,h}", "grep $'a\\tb' notes.txt", "$'ls' src", "time ls", "time -p ls",
-        "time cat notes.txt | grep -c .", "for i in 1 2 3; do ls src; done",
-        "case x in x) ls;; *) cat notes.txt;; esac",
-        "cat 0</dev/null", "cat <<E'F'\n$(touch PWNED)\nEF", "cat <<E\n\\$(touch PWNED) \\`touch PWNED\\`\nE",
-        "cat <<A - <<B\na\nA\nb\nB", "l\\\ns -la", "grep '\u{a0}' notes.txt",
-    ]
+    private static let notYet: Set<String> = ["cat <<A - <<B\na\nA\nb\nB"]
 
     /// An engine that always asks fails: each harmless string is seen through, to programs of the narrow policy alone.
     @Test func harmlessStringsAreSeenThrough() {
@@ -35,12 +29,10 @@ import Testing
                     #expect(Self.narrow.contains(name) || name.isEmpty, "\(entry.command): \(name)")
                 }
             } catch {
-                if !Self.notYet.contains(entry.command) {
-                    opaque.append("\(entry.command.debugDescription): \(error.reason)")
-                }
+                opaque.append(entry.command)
             }
         }
-        #expect(opaque == [], "\(opaque.count) of \(CorpusEntry.harmless.count)")
+        #expect(Set(opaque) == Self.notYet, "\(opaque.count) of \(CorpusEntry.harmless.count)")
     }
 
     /// What is not an allowed program's own doing must be opaque, name another program, or redirect to a file.
@@ -58,7 +50,10 @@ import Testing
                 }
             }
             let others = program.commands.contains { !Self.narrow.contains($0.words.first?.text ?? "") }
-            if !touchesFiles, !others { mistaken.append("\(entry.class): \(entry.command.debugDescription)") }
+            let isComputed = program.commands.contains { $0.words.contains(where: \.isComputed) }
+            if !touchesFiles, !others, !isComputed {
+                mistaken.append("\(entry.class): \(entry.command.debugDescription)")
+            }
         }
         #expect(mistaken == [])
     }
@@ -75,13 +70,10 @@ import Testing
     }
 
     @Test(arguments: [
-        "ls $HOME", "ls $(id)", "ls `id`", "ls <(id)", "x=1 ls", "ls {a,b}", "ls ~", "ls ~root/x", "f() { ls; }",
-        "for x in a; do ls; done", "case a in a) ls;; esac", "[[ -e a ]]", "((1))", "ls \"$x\"", "ls $'a'", "ls $\"a\"",
-        "ls 'a", "ls \"a", "ls (", "ls )", "; ls", "ls &&", "| ls", "ls > *", "ls >&f", "cat <<E\n$(id)\nE",
-        "cat <<E\nx",
-        "ls\u{a0}#; id", "ls\r", "\u{200b}ls", "ls \u{202e}x", "$x", "*", "l\\\ns", "ls {fd}>x", "{ ls }",
-        "if ls; then fi", "! ", "time", "coproc ls", "function f { ls; }", "a[0]=1", "a+=1 ls", "ls \\", "ls |& ",
-        "ls 1>&x",
+        "ls `id`", "ls <(id)", "x=1 ls", "ls ~root/x", "f() { ls; }", "[[ -e a ]]", "((1))", "ls $\"a\"", "ls 'a",
+        "ls \"a", "ls (", "ls )", "; ls", "ls &&", "| ls", "ls > *", "ls >&f", "cat <<E\nx", "ls\u{a0}#; id", "ls\r",
+        "\u{200b}ls", "ls \u{202e}x", "$x", "*", "ls {fd}>x", "{ ls }", "if ls; then fi", "! ", "time", "coproc ls",
+        "function f { ls; }", "a[0]=1", "a+=1 ls", "ls \\", "ls |& ", "ls 1>&x",
     ])
     func opaque(_ command: String) {
         #expect(throws: OpaqueCommand.self) { try analyse(Array(command.utf8)) }
@@ -97,6 +89,18 @@ import Testing
         String(repeating: "! ", count: 100_000) + "ls", String(repeating: "<<E ", count: 10_000),
         String(repeating: "'", count: 99_999), String(repeating: "ls | ", count: 50_000) + "ls",
         String(repeating: "ls && ", count: 100_000), String(repeating: "\\", count: 1 << 19),
+        "ls " + String(repeating: "$(ls ", count: 10_000) + String(repeating: ")", count: 10_000),
+        "ls " + String(repeating: "$(ls ", count: 99) + String(repeating: ")", count: 99),
+        "ls " + String(repeating: "\"$(ls ", count: 90) + String(repeating: ")\"", count: 90),
+        "ls " + String(repeating: "$x", count: 1 << 19), "ls " + String(repeating: "$(ls) ", count: 100_000),
+        "ls " + String(repeating: "$(", count: 1 << 19), "ls {" + String(repeating: "a,", count: 1 << 18) + "b}",
+        "ls " + String(repeating: "{a,b}", count: 100_000), "ls " + String(repeating: "{a,b} ", count: 100_000),
+        String(repeating: "case x in x) ", count: 10_000) + "ls" + String(repeating: ";; esac", count: 10_000),
+        String(repeating: "for a in b; do ", count: 10_000) + "ls" + String(repeating: "; done", count: 10_000),
+        "if ls; then ls; " + String(repeating: "elif ls; then ls; ", count: 50_000) + "fi",
+        "case x in " + String(repeating: "x) ls;; ", count: 50_000) + "esac",
+        "cat <<E\n" + String(repeating: "$(ls) $x\n", count: 50_000) + "E",
+        "ls " + String(repeating: "$'\\n'", count: 100_000), "l" + String(repeating: "\\\n", count: 300_000) + "s",
     ])
     func boundedTime(_ command: String) {
         let clock = ContinuousClock()

@@ -16,6 +16,8 @@ struct Word: Sendable, Hashable {
 
     var text: String
     var form = Form.literal
+    /// Whether it may turn out to be no word, or several.
+    var isSplit = false
 
     /// Whether it may become an option when it is expanded.
     var mayBecomeOption: Bool {
@@ -36,7 +38,9 @@ struct Word: Sendable, Hashable {
 
 extension Word {
     init(_ word: ShellWord) {
-        self.init(text: word.text, form: word.isPattern ? .pattern : .literal)
+        self.init(
+            text: word.text, form: word.isComputed ? .computed : word.isPattern ? .pattern : .literal,
+            isSplit: word.isSplit)
     }
 }
 
@@ -74,7 +78,8 @@ struct Invocation: Sendable {
     var strings: [Word] = []
     /// Effects of the program and of its subcommand.
     var effects: Set<Effect> = []
-    /// Whether a file's name that a pattern stands for could be taken for a powerful option.
+    /// Whether a file's name that a pattern stands for could be taken for a powerful option, or what is computed may
+    /// be one, or more than one word.
     var mayHideOptions = false
 
     /// Whether an interpreter has no program among its words, so that its input, or who sits at its terminal, is the program.
@@ -184,6 +189,8 @@ private struct InvocationReader {
                 continue
             }
             rest.removeFirst()
+            // Several words, or none, move those behind to other places.
+            if word.isSplit { invocation.mayHideOptions = true }
             if !isAfterDashes, spec.style != .none, word.mayBecomeOption {
                 if word.form == .computed || spec.hasPowerfulOptions { invocation.mayHideOptions = true }
             }
@@ -228,6 +235,7 @@ private struct InvocationReader {
         _ name: String, _ word: Word, _ option: OptionSpec?, _ value: Word? = nil, _ kind: ValueClass? = nil
     ) {
         invocation.options.append(.init(name: name, word: word.text, spec: option, value: value, kind: kind))
+        if value?.isSplit ?? false { invocation.mayHideOptions = true }
         if kind == .command, let value { invocation.strings.append(value) }
     }
 
@@ -270,6 +278,8 @@ private struct InvocationReader {
             while let next = rest.popFirst() {
                 if next.text == ";" || next.text == "+" && isBehindPlace { break }
                 isBehindPlace = next.text == "{}"
+                // It may turn out to be the `;`, with what follows no longer the command's.
+                if next.mayBecomeOption { invocation.mayHideOptions = true }
                 command.append(next.text == "{}" ? Word(text: "", form: .computed) : next)
             }
             invocation.inner.append(command)
@@ -371,7 +381,13 @@ private struct InvocationReader {
         var left = operands[...]
         for (index, slot) in classes.enumerated() {
             if slot.kind == .innerCommand {
-                if !left.isEmpty { invocation.inner.append(left.map(\.word)) }
+                if left.isEmpty { return }
+                // Where something in front may be more than it seems, which word is the command's name is not known.
+                let isShifted = operands.prefix(operands.count - left.count).contains {
+                    $0.word.isSplit || $0.word.form == .pattern
+                }
+                let unknown = isShifted || invocation.mayHideOptions ? [Word(text: "", form: .computed)] : []
+                invocation.inner.append(unknown + left.map(\.word))
                 return
             }
             switch slot.count {
