@@ -55,16 +55,8 @@ struct Judge {
             let rest = string[end...].prefix { $0 > 0x20 && !";&|<>()".utf8.contains($0) }
             return opaqueVerdict(error.reason, matched: excerpt(string[start..<rest.endIndex]))
         }
-        if program.commands.isEmpty {
-            // Only comments and blanks: bash runs nothing.
-            var verdict = finish([])
-            verdict.evidence = [
-                Evidence(
-                    decision: .allow, rule: "nothing", matched: "", reason: "there is nothing to run", enforced: .broker
-                )
-            ]
-            return verdict
-        }
+        // Only comments and blanks: bash runs nothing.
+        if program.commands.isEmpty { return finish([]) }
         let steps = judge(program, canRewrite: true)
         var verdict = finish(steps)
         guard verdict.decision == .allow else { return verdict }
@@ -92,6 +84,13 @@ struct Judge {
         // Each once, and no more than a person or a program has use for: the strictest come first below.
         var seen: Set<Evidence> = []
         var evidence = steps.flatMap(\.allEvidence).filter { seen.insert($0).inserted }
+        if evidence.isEmpty {
+            evidence = [
+                Evidence(
+                    decision: .allow, rule: "nothing", matched: "", reason: "it runs nothing and opens no file",
+                    enforced: .broker)
+            ]
+        }
         if evidence.contains(where: { $0.decision != .allow }) {
             // Stable: reasons of the same weight stay in the order of the request.
             evidence = [Decision.deny, .ask, .allow].flatMap { wanted in evidence.filter { $0.decision == wanted } }

@@ -300,9 +300,9 @@ import Testing
         #expect(unknown.mainEvidence?.remedy?.contains("narrow.toml") == true)
     }
 
-    @Test(arguments: ["", "#", " \n "]) func nothingToRun(_ command: String) throws {
+    @Test(arguments: ["", "#", " \n ", "2>&-", "{ 4>&-; }"]) func nothingToRun(_ command: String) throws {
         let verdict = try Narrow.engine().judge(command)
-        #expect(verdict.decision == .allow && verdict.argv == nil)
+        #expect(verdict.decision == .allow && verdict.argv == nil && verdict.evidence.count == 1)
     }
 
     @Test func bytesThatAreNotTextAreOpaque() throws {
