@@ -145,8 +145,12 @@ struct CompiledPattern: Sendable {
             if let literal = pattern.glob.literal {
                 return sameBytes(literal, option.name) || sameBytes(literal, option.word)
             }
-            // A pattern is not taken to mean an option that runs other programs.
-            guard option.spec?.isHarmless ?? true else { return false }
+            // A pattern is not taken to mean an option that runs other programs, nor one of a known program that is not known.
+            if let spec = option.spec {
+                guard spec.isHarmless else { return false }
+            } else if command.invocation.spec != nil || pattern.isEverything {
+                return false
+            }
             let whole = option.value.map { "\(option.name)=\($0.text)" } ?? option.name
             return pattern.glob.matches(option.name) || pattern.glob.matches(whole) || pattern.glob.matches(option.word)
         }

@@ -91,6 +91,9 @@ public struct FlagPattern: Sendable, Hashable {
     public var glob: Glob
     /// Where it was written.
     public var location: SourceLocation?
+
+    /// Whether it names no option at all: `*`, `-*`, `--*`.
+    package var isEverything: Bool { glob.text.utf8.allSatisfy { "-*".utf8.contains($0) } }
 }
 
 /// How an allowed command is changed before it runs.

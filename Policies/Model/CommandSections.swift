@@ -309,8 +309,7 @@ private func glob(_ node: TomlNode) throws(InvalidValue) -> Glob { try Glob(try 
 
 private func flagPattern(_ node: TomlNode) throws(InvalidValue) -> FlagPattern {
     let pattern = try glob(node)
-    // A pattern that starts with `*` would let the options pass that run other programs.
-    guard pattern.text.utf8.first == UInt8(ascii: "-") || pattern.text.utf8.first == UInt8(ascii: "+") else {
+    guard "-+*".utf8.contains(pattern.text.utf8.first ?? 0) else {
         throw InvalidValue("\(quoted(pattern.text)) is not an option", remedy: "write \"-v\" or \"--porcelain*\"")
     }
     return FlagPattern(glob: pattern, location: node.location)

@@ -134,7 +134,7 @@ public let policyKeys = [
     PolicyKey(
         "command.flags", "allow", .strings, "those that the table of programs calls harmless",
         "Options that pass, by their name or whole word; `*` stands for the rest of a word. An option that executes or "
-            + "writes passes only by its full name.",
+            + "writes, or that the table does not know, passes only by its full name.",
         "[\"-s\", \"--porcelain*\"]"),
     PolicyKey(
         "command.rewrite", "config", .strings, "none", "Settings of git, given as `-c NAME=VALUE`.",

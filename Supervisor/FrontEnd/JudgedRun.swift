@@ -43,9 +43,9 @@ struct JudgedRun {
             let answers = tiers.tiers.compactMap { $0.policy.defaults.headlessAsk?.value }
             return answers.max() ?? .deny
         }
-        var text = "cordon: may this be run? \(shown(command.map(shellWord).joined(separator: " ")))\n"
+        var text = "cordon: may this be run? \(printable(command.map(shellWord).joined(separator: " ")))\n"
         if let reason = verdict.mainEvidence {
-            text += "  \(shown(reason.rule)): \(shown(reason.reason))\n"
+            text += "  \(printable(reason.rule)): \(printable(reason.reason))\n"
         }
         text += "[y/N] "
         do throws(Errno) {
@@ -69,10 +69,10 @@ func denialText(_ verdict: Verdict) -> String {
     var text = ""
     for item in verdict.evidence where item.decision != .allow {
         text +=
-            "cordon: \(item.decision == .ask ? "not approved" : "denied"): \(shown(item.rule)): \(shown(item.reason))"
-        text += " — \(shown(item.matched))\n"
+            "cordon: \(item.decision == .ask ? "not approved" : "denied"): \(printable(item.rule)): \(printable(item.reason))"
+        text += " — \(printable(item.matched))\n"
         let place = item.location.map { "\($0): " } ?? ""
-        if let remedy = item.remedy { text += "cordon:   \(place)\(shown(remedy))\n" }
+        if let remedy = item.remedy { text += "cordon:   \(place)\(printable(remedy))\n" }
     }
     return text
 }

@@ -169,6 +169,19 @@ import Testing
         #expect(try decide(policy, command) == expected)
     }
 
+    /// A pattern stands for harmless options of known programs alone.
+    @Test(arguments: [
+        ("rg -n x", Decision.allow), ("rg --pre=x y", .ask), ("rg --frob y", .ask), ("tool -x", .ask),
+        ("find . -delete", .deny),
+        ("find . -name x", .allow), ("tool2 --fast-a", .allow), ("tool2 --slow", .ask),
+    ]) func everyOption(_ command: String, _ expected: Decision) throws {
+        let rule = { (name: String, flag: String) in
+            "[[command]]\nargv = [\"\(name)\", \"...\"]\nflags = { allow = [\"\(flag)\"] }\ndecision = \"allow\"\n"
+        }
+        let policy = rule("rg", "*") + rule("find", "-*") + rule("tool", "*") + rule("tool2", "--fast*")
+        #expect(try decide(policy + "[fs]\nread = [\"${workspace}\"]\n", command) == expected)
+    }
+
     // MARK: - Defaults and jails
 
     @Test func defaults() throws {

@@ -156,7 +156,7 @@ struct Mistake: Sendable, CustomTestStringConvertible {
             "[[command]]\ndecision = \"ask\"\nargv = [\"ls\", \"<pth>\"]", 4, 8, "unknown class `pth`",
             advises: "`path`"),
         Mistake(
-            "[[command]]\ndecision = \"ask\"\nargv = [\"ls\"]\nflags = { allow = [\"*\"] }", 5, 20, "is not an option"),
+            "[[command]]\ndecision = \"ask\"\nargv = [\"ls\"]\nflags = { allow = [\"v\"] }", 5, 20, "is not an option"),
         Mistake(
             "[[command]]\ndecision = \"ask\"\nargv = [\"ls\"]\nreplaces = \"x\"", 5, 12, "no extended file has a rule"),
         Mistake(

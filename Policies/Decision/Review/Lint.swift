@@ -159,7 +159,7 @@ extension Policy {
                 .broadPrefix, "the rule \(id) allows every subcommand of `\(path.joined(separator: " "))`",
                 "write a rule for each subcommand that is needed")
         }
-        if rule.decision == .allow, takesRest, rule.flags == nil,
+        if rule.decision == .allow, takesRest, rule.flags?.contains(where: \.isEverything) ?? true,
             !effects.isDisjoint(with: [.executes, .interprets, .privileged])
         {
             add(

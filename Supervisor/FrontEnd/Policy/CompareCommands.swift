@@ -156,11 +156,11 @@ private struct LoggedCommand {
     var text = ""
     for change in changes {
         let colour: Decision = change.direction == .loosened ? .deny : change.direction == .tightened ? .allow : .ask
-        text += paint.decision(colour, padded(change.direction.rawValue, 9)) + "  \(shown(change.subject)): "
+        text += paint.decision(colour, padded(change.direction.rawValue, 9)) + "  \(printable(change.subject)): "
         switch (change.before, change.after) {
-        case (let before?, let after?): text += "\(shown(before)) → \(shown(after))\n"
-        case (nil, let after?): text += "+ \(shown(after))\n"
-        default: text += "− \(shown(change.before ?? ""))\n"
+        case (let before?, let after?): text += "\(printable(before)) → \(printable(after))\n"
+        case (nil, let after?): text += "+ \(printable(after))\n"
+        default: text += "− \(printable(change.before ?? ""))\n"
         }
     }
     leave(printing: text.isEmpty ? "no difference\n" : text, code: code)
@@ -245,8 +245,8 @@ extension PolicyChange {
     let paint = Paint()
     var text = ""
     for change in changed {
-        text += "\(paint.decision(change.before)) → \(paint.decision(change.after))  \(shown(change.command))\n"
-        text += "  \(paint.faint(shown(change.reason)))\n"
+        text += "\(paint.decision(change.before)) → \(paint.decision(change.after))  \(printable(change.command))\n"
+        text += "  \(paint.faint(printable(change.reason)))\n"
     }
     text += Decision.allCases.map { "\(counts[$0] ?? 0) \($0.rawValue)" }.joined(separator: ", ")
     leave(printing: text + ", \(changed.count) changed\n", code: code)
@@ -296,10 +296,10 @@ extension PolicyChange {
     for line in exposure.lines {
         let points = "\(line.tenths / 10).\(line.tenths % 10)"
         let colour: Decision = line.tenths == 0 ? .allow : line.tenths * 2 >= line.most ? .deny : .ask
-        text += "  \(paint.decision(colour, points))  \(padded(line.key, 22)) \(shown(line.says))"
+        text += "  \(paint.decision(colour, points))  \(padded(line.key, 22)) \(printable(line.says))"
         text += line.location.map { "  " + paint.faint($0.description) } ?? ""
         text += "\n"
     }
     let word = exposure.tenths < 25 ? "tight" : exposure.tenths < 50 ? "moderate" : "exposed"
-    leave(printing: text + "exposure of \(shown(reference)): \(exposure.text) of 10 (\(word))\n", code: code)
+    leave(printing: text + "exposure of \(printable(reference)): \(exposure.text) of 10 (\(word))\n", code: code)
 }

@@ -39,7 +39,7 @@ private let help = """
         if file == "-", !checks {
             put(text, to: 1)
         } else if Array(text.utf8) != bytes {
-            if checks { unformatted += "\(shown(file)) is not formatted\n" } else { try writeText(text, to: file) }
+            if checks { unformatted += "\(printable(file)) is not formatted\n" } else { try writeText(text, to: file) }
         }
     }
     leave(printing: unformatted, code: unformatted.isEmpty ? 0 : PolicyExit.failed)

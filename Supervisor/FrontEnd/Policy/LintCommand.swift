@@ -61,7 +61,7 @@ private let help = """
     }
     if let newBaseline {
         try writeText(findings.map { $0.fingerprint + "\n" }.joined(), to: newBaseline)
-        leave(printing: "\(findings.count) findings written to \(shown(newBaseline))\n", code: 0)
+        leave(printing: "\(findings.count) findings written to \(printable(newBaseline))\n", code: 0)
     }
     if let baseline {
         let known = Set(
@@ -78,7 +78,7 @@ private let help = """
         for finding in findings {
             let place = finding.location.map { "\($0): " } ?? ""
             text += "\(place)\(paint.decision(finding.level == .warning ? .ask : .allow, finding.code.rawValue)): "
-            text += "\(shown(finding.message))\n  \(paint.faint(shown(finding.remedy)))\n"
+            text += "\(printable(finding.message))\n  \(paint.faint(printable(finding.remedy)))\n"
         }
         text += findings.isEmpty ? "nothing found\n" : "\(findings.count) found\n"
         leave(printing: text, code: code)
@@ -87,7 +87,7 @@ private let help = """
 
 extension LintFinding {
     /// What stays the same when lines move.
-    fileprivate var fingerprint: String { shown("\(code.rawValue) \(location?.file ?? "-"): \(message)") }
+    fileprivate var fingerprint: String { printable("\(code.rawValue) \(location?.file ?? "-"): \(message)") }
 
     fileprivate var json: JsonObject {
         var json = JsonObject()

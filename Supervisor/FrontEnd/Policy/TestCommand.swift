@@ -64,9 +64,9 @@ private let help = """
     for result in failed {
         text +=
             paint.decision(.deny, "failed")
-            + "  \(result.location.map { "\($0): " } ?? "")\(shown(result.failure ?? ""))\n"
+            + "  \(result.location.map { "\($0): " } ?? "")\(printable(result.failure ?? ""))\n"
     }
-    if !idle.isEmpty { text += "no test exercises: " + idle.map(shown).joined(separator: ", ") + "\n" }
+    if !idle.isEmpty { text += "no test exercises: " + idle.map(printable).joined(separator: ", ") + "\n" }
     text += "\(results.count) examples and tests, \(failed.count) failed\n"
     leave(printing: text, code: failed.isEmpty ? 0 : PolicyExit.failed)
 }

@@ -44,15 +44,16 @@ private let help = """
     }
     if mode == "--revoke" {
         do throws(Errno) { try store.revoke(file) } catch { throw .file(file, error) }
-        leave(printing: "\(shown(file)) is trusted no longer\n", code: 0)
+        leave(printing: "\(printable(file)) is trusted no longer\n", code: 0)
     }
     let sources: [PolicySource]
     do throws(PolicyError) { sources = try readPolicy(file).sources } catch { throw .policy(error) }
     if mode == "--show" {
         let isTrusted = store.trusts(file, sources)
         leave(
-            printing: "\(shown(file)) is \(isTrusted ? "" : "not ")trusted\n", code: isTrusted ? 0 : PolicyExit.failed)
+            printing: "\(printable(file)) is \(isTrusted ? "" : "not ")trusted\n",
+            code: isTrusted ? 0 : PolicyExit.failed)
     }
     do throws(Errno) { try store.trust(file, sources) } catch { throw .file(file, error) }
-    leave(printing: "\(shown(file)) is trusted as it is now\n", code: 0)
+    leave(printing: "\(printable(file)) is trusted as it is now\n", code: 0)
 }

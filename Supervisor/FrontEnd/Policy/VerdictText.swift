@@ -49,8 +49,8 @@ extension Step {
 func verdictText(_ verdict: Verdict, _ paint: Paint) -> String {
     var text = paint.decision(verdict.decision) + (verdict.isRewritten ? " (rewritten)" : "") + "\n"
     if verdict.isRewritten {
-        if let argv = verdict.argv { text += "  run: " + shown(argv.map(shellWord).joined(separator: " ")) + "\n" }
-        if let command = verdict.command { text += "  run: " + shown(command) + "\n" }
+        if let argv = verdict.argv { text += "  run: " + printable(argv.map(shellWord).joined(separator: " ")) + "\n" }
+        if let command = verdict.command { text += "  run: " + printable(command) + "\n" }
         if !verdict.environmentUnset.isEmpty {
             text += "  without the variables " + verdict.environmentUnset.joined(separator: " ") + "\n"
         }
@@ -64,9 +64,11 @@ func verdictText(_ verdict: Verdict, _ paint: Paint) -> String {
 /// The tree of all parts.
 func explanation(_ verdict: Verdict, _ paint: Paint) -> String {
     var text =
-        paint.decision(verdict.decision) + (verdict.opaque.map { ": it cannot be analysed: \(shown($0))" } ?? "") + "\n"
+        paint.decision(verdict.decision) + (verdict.opaque.map { ": it cannot be analysed: \(printable($0))" } ?? "")
+        + "\n"
     func add(_ step: Step, _ indent: String) {
-        text += "\(indent)\(paint.decision(step.decision, padded(step.decision.rawValue, 5)))  \(shown(step.title))\n"
+        text +=
+            "\(indent)\(paint.decision(step.decision, padded(step.decision.rawValue, 5)))  \(printable(step.title))\n"
         for item in step.evidence { text += evidenceText(item, paint, indent: indent + "       ") }
         for inner in step.steps { add(inner, indent + "    ") }
     }
@@ -75,25 +77,10 @@ func explanation(_ verdict: Verdict, _ paint: Paint) -> String {
 }
 
 private func evidenceText(_ item: Evidence, _ paint: Paint, indent: String) -> String {
-    var text = "\(indent)\(shown(item.rule)): \(shown(item.reason))"
-    if !item.matched.isEmpty { text += " — \(shown(item.matched))" }
+    var text = "\(indent)\(printable(item.rule)): \(printable(item.reason))"
+    if !item.matched.isEmpty { text += " — \(printable(item.matched))" }
     text += "\n"
     var notes = [item.location.map(\.description), "enforced: \(item.enforced.rawValue)"].compactMap { $0 }
-    if let remedy = item.remedy { notes.append(shown(remedy)) }
+    if let remedy = item.remedy { notes.append(printable(remedy)) }
     return text + "\(indent)  \(paint.faint(notes.joined(separator: " · ")))\n"
-}
-
-/// What is printed names what a stranger wrote: controls are shown, never sent.
-func shown(_ text: String) -> String {
-    var result = ""
-    for scalar in text.unicodeScalars {
-        if scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value) || (0x2028...0x2029).contains(scalar.value)
-            || scalar.properties.isBidiControl
-        {
-            result += "\\u{" + String(scalar.value, radix: 16) + "}"
-        } else {
-            result.unicodeScalars.append(scalar)
-        }
-    }
-    return result
 }

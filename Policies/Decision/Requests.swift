@@ -1,0 +1,264 @@
+// The requests within a command: what it would read, write and talk to by its words and redirections.
+internal import PolicyModel
+internal import PolicyShell
+
+extension Judge {
+    func judgeRequests(_ command: JudgedCommand, _ step: inout Step) {
+        let invocation = command.invocation
+        // Options such as `sed -i` write what the operands name.
+        let writesOperands = invocation.options.contains { $0.spec?.writes ?? false }
+        for option in invocation.options {
+            guard let kind = option.kind, let value = option.value else { continue }
+            judge(word: value, kind, isPrefixed: false, &step)
+        }
+        for operand in invocation.operands {
+            guard let kind = operand.kind else {
+                // What an unknown program does with a word is not known; a denied path is denied to it all the same.
+                if operand.word.form == .literal { judge(unknown: operand.word, &step) }
+                continue
+            }
+            judge(word: operand.word, kind, isPrefixed: false, &step)
+            if writesOperands, kind == .read { judge(path: operand.word, .write, "an operand", &step) }
+        }
+        // `@FILE` holds further options.
+        for operand in invocation.operands where operand.word.text.utf8.first == UInt8(ascii: "@") {
+            judge(path: Word(text: String(operand.word.text.dropFirst())), .read, "an operand", &step)
+        }
+    }
+
+    private func judge(word: Word, _ kind: ValueClass, isPrefixed: Bool, _ step: inout Step) {
+        switch kind {
+        case .read, .script, .cwd, .program:
+            // A lone dash is the standard input.
+            if word.text != "-" { judge(path: word, .read, "an operand", &step) }
+        case .write: if word.text != "-" { judge(path: word, .write, "an operand", &step) }
+        case .glob: judge(glob: word, &step)
+        case .url, .host: judge(address: word, kind, &step)
+        default: break
+        }
+    }
+
+    private func judge(unknown word: Word, _ step: inout Step) {
+        // In a jail the kernel keeps it from the file; whether the word is a path at all is not known here.
+        if request.isJailed { return }
+        for directory in directories {
+            for names in places(word.text, from: directory) {
+                let place = CompiledFileRules.Place(names, workspace: workspace, home: Self.jailHome)
+                for tier in engine.tiers {
+                    guard let denial = tier.files.denial(place, .read) else { continue }
+                    return step.add(evidence(denial, "/" + names.joined(separator: "/"), .read, "a word of it"))
+                }
+            }
+        }
+    }
+
+    private static let jailHome = ["home", "cordon"]
+    /// What every process may use, in a jail or not: no file is behind it.
+    private static let alwaysThere: Set<String> = [
+        "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/stdin", "/dev/stdout",
+        "/dev/stderr",
+        "/dev/tty",
+    ]
+
+    func judge(path word: Word, _ access: Access, _ what: String, _ step: inout Step) {
+        switch word.form {
+        case .computed:
+            // Which path it is shows only then; the jail bounds it, and elsewhere a person decides.
+            if !request.isJailed {
+                step.add(
+                    Evidence(
+                        decision: .ask, rule: "fs.\(access.rawValue)", matched: word.shown,
+                        reason: "which path \(what) is shows only when it runs", remedy: "write the path itself",
+                        enforced: .kernel))
+            }
+        case .pattern: judge(pattern: word, access, what, &step)
+        case .literal:
+            if Self.alwaysThere.contains(word.text) { return }
+            for directory in directories {
+                for names in places(word.text, from: directory) { judge(names, access, what, &step) }
+            }
+        }
+    }
+
+    private func judge(_ names: [String], _ access: Access, _ what: String, _ step: inout Step) {
+        let place = CompiledFileRules.Place(names, workspace: workspace, home: Self.jailHome)
+        let path = "/" + names.joined(separator: "/")
+        var granted: FileAnswer?
+        for tier in engine.tiers {
+            if let denial = tier.files.denial(place, access) {
+                return step.add(evidence(denial, path, access, what))
+            }
+            let grant = tier.files.grant(place, access)
+            if grant.decision > granted?.decision ?? .allow || granted == nil { granted = grant }
+        }
+        guard let granted else { return }
+        if granted.decision != .allow, request.isJailed {
+            // What is not granted is not there, or cannot be written: the jail itself says so.
+            return
+        }
+        step.add(evidence(granted, path, access, what))
+    }
+
+    private func evidence(_ answer: FileAnswer, _ path: String, _ access: Access, _ what: String) -> Evidence {
+        let pattern = answer.pattern.map { "`\(printable($0.value.text))`" }
+        let reason: String
+        var remedy: String?
+        switch (answer.rule, answer.decision) {
+        case ("fs.deny", _):
+            reason = "\(what) is a path that \(pattern ?? "") denies"
+            remedy = "leave the path out; a denial is stronger than any grant"
+        case ("fs.protect", _):
+            reason = "\(what) is written, and \(pattern ?? "") protects it"
+            remedy = "write another file"
+        case (_, .allow):
+            reason = "\(what) is in \(pattern ?? "the workspace"); what lies below it is left to the kernel"
+        default:
+            reason = "\(what) is \(access == .read ? "read" : "written"), and no `fs.\(access.rawValue)` grants it"
+            remedy = "add the path to `fs.\(access.rawValue)`"
+        }
+        return Evidence(
+            decision: answer.decision, rule: answer.rule, location: answer.location, matched: path,
+            reason: reason,
+            remedy: remedy, enforced: .kernel)
+    }
+
+    /// Where a text leads, lexically and through links.
+    private func places(_ text: String, from directory: [String]) -> [[String]] {
+        let lexical = path(text, from: directory)
+        // There a name leads to what the asking process has open, which is another thing for each process.
+        if lexical.first == "proc" || lexical.first == "dev" { return [lexical] }
+        // Asked of the path as it is written: `link/..` is not what it looks like.
+        let written = text.utf8.first == UInt8(ascii: "/") ? text : "/" + directory.joined(separator: "/") + "/" + text
+        guard let real = engine.resolve(written).map({ PathPattern.components(of: $0).map(String.init) }),
+            real != lexical
+        else { return [lexical] }
+        return [lexical, real]
+    }
+
+    func path(_ text: String, from directory: [String]) -> [String] {
+        let names = PathPattern.components(of: text).map(String.init)
+        return normalized(text.utf8.first == UInt8(ascii: "/") ? names : directory + names)
+    }
+
+    func isInWorkspace(_ text: String, from directory: [String]) -> Bool {
+        places(text, from: directory).allSatisfy { names in
+            names.count >= workspace.count && zip(names, workspace).allSatisfy { sameBytes($0, $1) }
+        }
+    }
+
+    func isReadable(_ text: String, from directory: [String]) -> Bool {
+        places(text, from: directory).allSatisfy { names in
+            let place = CompiledFileRules.Place(names, workspace: workspace, home: Self.jailHome)
+            return engine.tiers.allSatisfy {
+                $0.files.denial(place, .read) == nil && $0.files.grant(place, .read).decision == .allow
+            }
+        }
+    }
+
+    // MARK: - Patterns
+
+    /// A shell's pattern as an operand: its files are named by the kernel, and a denied one must not be among them.
+    private func judge(pattern word: Word, _ access: Access, _ what: String, _ step: inout Step) {
+        let names = PathPattern.components(of: word.text).map(String.init)
+        let isStatic: (String) -> Bool = { !$0.utf8.contains { "*?[\\".utf8.contains($0) } }
+        let prefix = names.prefix(while: isStatic)
+        let root = word.text.utf8.first == UInt8(ascii: "/") ? "/" : ""
+        for directory in directories {
+            // What is in front of the first wildcard must be granted as it stands.
+            let base = path(root + prefix.joined(separator: "/"), from: directory)
+            var inner = Step(title: "", decision: .allow, evidence: [])
+            for place in places(root + prefix.joined(separator: "/"), from: directory) {
+                judge(place, access, what, &inner)
+            }
+            if inner.decision != .allow {
+                for item in inner.evidence where item.decision != .allow { step.add(item) }
+                return
+            }
+            var globs: [Glob] = []
+            let below = base.dropFirst(workspace.count) + names.dropFirst(prefix.count)
+            for name in below {
+                guard name != "..", let glob = try? isStatic(name) ? Glob(escaping: name) : Glob(shell: name) else {
+                    return step.add(unknownPattern(word, access))
+                }
+                globs.append(glob)
+            }
+            guard base.starts(with: workspace) else { continue }
+            for tier in engine.tiers {
+                guard let denial = tier.files.possibleDenial(globs, access) else { continue }
+                if request.isJailed { continue }
+                return step.add(
+                    Evidence(
+                        decision: .ask, rule: access == .read ? "fs.deny" : "fs.protect", location: denial.location,
+                        matched: word.text,
+                        reason: "a file that it stands for could be one that `\(printable(denial.value.text))` denies",
+                        remedy: "name the files, or write a pattern that cannot match it", enforced: .kernel))
+            }
+        }
+        step.add(
+            Evidence(
+                decision: .allow, rule: "fs.\(access.rawValue)", matched: word.text,
+                reason: "which files it stands for is left to the kernel", enforced: .kernel))
+    }
+
+    private func unknownPattern(_ word: Word, _ access: Access) -> Evidence {
+        Evidence(
+            decision: request.isJailed ? .allow : .ask, rule: "fs.\(access.rawValue)", matched: word.text,
+            reason: "which files it stands for cannot be told", remedy: "name the files", enforced: .kernel)
+    }
+
+    /// A pattern that the program itself holds against names, as with `--include`.
+    private func judge(glob word: Word, _ step: inout Step) {
+        if request.isJailed || word.text.utf8.first == UInt8(ascii: "!") { return }
+        let last = PathPattern.components(of: word.text).last.map(String.init) ?? ""
+        guard word.form == .literal, let glob = try? Glob(shell: last) else {
+            return step.add(unknownPattern(word, .read))
+        }
+        for tier in engine.tiers {
+            guard let denial = tier.files.possibleDenial([glob], .read, ignoringCase: true, atAnyDepth: true) else {
+                continue
+            }
+            // A name is the denied file itself; a pattern may be.
+            return step.add(
+                Evidence(
+                    decision: glob.literal == nil ? .ask : .deny, rule: "fs.deny", location: denial.location,
+                    matched: word.text, reason: "it asks for names that `\(printable(denial.value.text))` denies",
+                    remedy: "write a pattern that cannot match it", enforced: .kernel))
+        }
+    }
+
+    // MARK: - The network
+
+    private func judge(address word: Word, _ kind: ValueClass, _ step: inout Step) {
+        // In a jail the kernel decides; what a program does with an address is its own business there.
+        if request.isJailed { return }
+        // A word alone is the name of one of git's remotes, or of a host in ssh's own list: which host that is, is not said.
+        let isName = !word.text.isEmpty && !word.text.utf8.contains { ":/.@".utf8.contains($0) }
+        if word.form == .literal, kind == .url, isName { return }
+        for tier in engine.tiers where tier.policy.stated.contains("network.mode") && tier.policy.network.value == .deny
+        {
+            if let host = webHost(word.text),
+                tier.policy.networkGrants.contains(where: { $0.value.covers(host, word.text) })
+            {
+                continue
+            }
+            return step.add(
+                Evidence(
+                    decision: .deny, rule: "network.mode", location: tier.policy.network.location, matched: word.shown,
+                    reason: "the policy gives no network", remedy: "grant the host in `network.allow`",
+                    enforced: .kernel))
+        }
+    }
+}
+
+extension NetworkGrant {
+    /// Whether a URL's host and port are granted.
+    fileprivate func covers(_ other: String, _ url: String) -> Bool {
+        let wanted = host.lowercased()
+        let fits = wanted.hasPrefix("*.") ? other.hasSuffix(wanted.dropFirst()) : other == wanted
+        let lower = url.lowercased()
+        let authority = lower.utf8.drop { $0 != UInt8(ascii: "/") }.dropFirst(2).prefix { !"/?#".utf8.contains($0) }
+        let written = UInt16(String(Substring(authority.drop { $0 != UInt8(ascii: ":") }.dropFirst())))
+        let port = written ?? (lower.hasPrefix("https:") ? 443 : 80)
+        return fits && ports.contains(port)
+    }
+}
