@@ -48,6 +48,10 @@ extension ShellScanner {
                 var line = bytes[at..<end]
                 if document.stripsTabs { line = line.drop { $0 == UInt8(ascii: "\t") } }
                 let isEnd = line.elementsEqual(document.delimiter)
+                // Inside of a substitution bash ends a document at `E … )` too.
+                if !isEnd, depth > 0, line.starts(with: document.delimiter) {
+                    throw opaque("a line that may end a here-document")
+                }
                 if !isEnd { try readLine(at..<end, of: document) }
                 at = min(end + 1, bytes.count)
                 if isEnd { break }

@@ -35,7 +35,9 @@ private struct Author {
         for _ in 0..<Int.random(in: 0...3, using: &random) { text += " " + word(depth) }
         if chance(8) { text += pick([" <<< ", " 0<<<"]) + word(depth) }
         if chance(8) {
-            let body = pick(["a", "$x", "$(p a)", "\\$(p)", "$(p\n)", "a \"$(q \"b\")\"", "E'", "`p`", "$"])
+            let body = pick([
+                "a", "$x", "$(p a)", "\\$(p)", "$(p\n)", "a \"$(q \"b\")\"", "E)\nq\n(", "Ea )\nq", "`p`", "$",
+            ])
             text +=
                 pick([" <<E", " <<'E'", " <<-E", " <<E", " <<\"E\"", " <<E'F'"]) + pick(["", " a", "; p", " | q"])
                 + "\n"
@@ -94,11 +96,12 @@ private struct Author {
         return fits(ran.dropFirst(), rest)
     }
 
+    /// Commands in a pipeline report at once, each by one write: bash writes line by line, so it gets no line's end.
     private static let script = #"""
         end=$(printf '\2'); x='p q' y= HOME=/nowhere PATH=/nowhere
-        p() { printf '%s\1' "$end" p "$@" >&3; }; q() { printf '%s\1' "$end" q "$@" >&3; }
-        r() { printf '%s\1' "$end" r "$@" >&3; return 1; }
-        command_not_found_handle() { printf '%s\1' "$end" "$@" >&3; }
+        log() { printf '%s\1' "$end" "$@" >&3; }
+        [ -z "$BASH_VERSION" ] || eval 'log() { printf "%s\1" "$end" "${@//$'"'\n'/\$'\4'"'}" >&3; }'
+        p() { log p "$@"; }; q() { log q "$@"; }; r() { log r "$@"; return 1; }; command_not_found_handle() { log "$@"; }
         for s; do ( set -- A 'B C'; eval "$s" ) 3>&1 >/dev/null 2>&1; printf '\3'; done
         """#
 
@@ -132,7 +135,7 @@ private struct Author {
                     if shell == "/bin/dash", program.needsBash { continue }
                     for record in answer.split(separator: 2) {
                         let words = record.dropFirst().split(separator: 1, omittingEmptySubsequences: false).dropLast()
-                            .map { String(decoding: $0, as: UTF8.self) }
+                            .map { String(decoding: $0.map { $0 == 4 ? 10 : $0 }, as: UTF8.self) }
                         ran += 1
                         #expect(
                             program.commands.contains { fits(words[...], $0.words[...]) },
