@@ -174,7 +174,9 @@ struct CompiledPattern: Sendable {
         case nil: return "\(shown) is more than the program is known to take"
         case .cwd, .code, .assignment, .config, .program: return "\(shown) can change what is run"
         case .awkScript where !AwkScript.isHarmless(operand.word.text): return "the program does more than print"
-        case .awkScript, .sedScript, .command, .jqFilter:
+        case .jqFilter where !JqFilter.isHarmless(operand.word.text): return "the filter does more than filter"
+        case .printfFormat where !PrintfFormat.isHarmless(operand.word.text): return "the format assigns a variable"
+        case .awkScript, .sedScript, .command, .jqFilter, .printfFormat:
             return operand.word.form == .literal ? nil : "\(shown) is not static"
         default: return nil
         }

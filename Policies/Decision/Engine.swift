@@ -59,20 +59,29 @@ public struct Engine: Sendable {
     /// Gives the absolute path without links that a path leads to, as far as it exists; nil where that is not known.
     public typealias Resolver = @Sendable (String) -> String?
 
+    /// Gives the paths below a directory whose names match a shell's patterns, as they are now; nil where they are too many.
+    public typealias Expander = @Sendable (_ directory: String, _ patterns: [String]) -> [String]?
+
     let tiers: [CompiledTier]
     let table: ProgramTable
     let resolve: Resolver
+    let expand: Expander?
 
     /// Compiles tiers.
     ///
-    /// - Parameter resolve: looks through symbolic links. Without it, paths are judged by their names alone.
+    /// - Parameters:
+    ///   - resolve: looks through symbolic links. Without it, paths are judged by their names alone.
+    ///   - expand: finds the files that a pattern stands for. Without it, a pattern is judged by what it could stand for.
     /// - Throws: ``PolicyError`` for expressions that cannot be compiled.
-    public init(_ tiers: [Tier], resolve: @escaping Resolver = { _ in nil }) throws(PolicyError) {
+    public init(
+        _ tiers: [Tier], resolve: @escaping Resolver = { _ in nil }, expand: Expander? = nil
+    ) throws(PolicyError) {
         var compiled: [CompiledTier] = []
         for tier in tiers { compiled.append(try CompiledTier(tier)) }
         self.tiers = compiled
         table = ProgramTable.shared
         self.resolve = resolve
+        self.expand = expand
     }
 
     /// The verdict on a request.

@@ -100,14 +100,19 @@ struct CompiledFileRules: Sendable {
 
     /// The denied pattern that some path could match which a shell's pattern stands for; nil where there is none.
     ///
-    /// - Parameter names: globs, one for each name below the workspace.
-    func possibleDenial(_ names: [Glob], _ access: Access, ignoringCase: Bool = false, atAnyDepth: Bool = false)
-        -> Located<PathPattern>?
-    {
+    /// - Parameters:
+    ///   - fromRoot: globs, one for each name from the root on.
+    ///   - fromWorkspace: the same below the workspace, where they lie in it.
+    func possibleDenial(
+        _ fromRoot: [Glob], _ fromWorkspace: [Glob]?, _ access: Access, ignoringCase: Bool = false,
+        atAnyDepth: Bool = false
+    ) -> Located<PathPattern>? {
         let candidates = access == .write ? deny + protect : deny
         return candidates.first { candidate in
-            candidate.value.anchor == .workspace
-                && candidate.value.canMeet(names, ignoringCase: ignoringCase, atAnyDepth: atAnyDepth)
+            let globs =
+                candidate.value.anchor == .root ? fromRoot : candidate.value.anchor == .workspace ? fromWorkspace : nil
+            return globs.map { candidate.value.canMeet($0, ignoringCase: ignoringCase, atAnyDepth: atAnyDepth) }
+                ?? false
         }
     }
 }

@@ -21,7 +21,28 @@ struct Judge {
     private struct Rewrite {
         /// Which command of the string.
         var index: Int
-        var words: [String]
+        /// What comes behind the program's name.
+        var front: [String]
+        /// The word behind which flags come.
+        var place: Int
+        var flags: [String]
+        /// The command's own words.
+        var original: [String]
+
+        init(index: Int, front: [String], place: Int, flags: [String], words: [String]) {
+            self.index = index
+            self.front = front
+            self.place = place
+            self.flags = flags
+            original = words
+        }
+
+        /// What comes behind one of the words.
+        func added(behind number: Int) -> [String] {
+            (number == 0 ? front : []) + (number == place ? flags : [])
+        }
+
+        var words: [String] { original.enumerated().flatMap { [$1] + added(behind: $0) } }
     }
 
     private var environmentUnset: [String] = []
@@ -38,6 +59,10 @@ struct Judge {
 
     mutating func verdict(argv: [String]) -> Verdict {
         guard !argv.isEmpty else { return opaqueVerdict("there is nothing to run", matched: "") }
+        // execve(2) ends a word at a NUL, so that another word is run than was judged.
+        if argv.contains(where: { $0.utf8.contains(0) }) {
+            return opaqueVerdict("a word contains a NUL byte", matched: "")
+        }
         let step = judge(words: argv.map { Word(text: $0) }, index: 0, canRewrite: true)
         var verdict = finish([step])
         if verdict.decision == .allow { verdict.argv = rewrites.first?.words ?? argv }
@@ -64,7 +89,7 @@ struct Judge {
             command.redirections.isEmpty, !command.words.contains(where: \.isPattern)
         {
             verdict.argv = rewrites.first?.words ?? command.words.map(\.text)
-        } else if !rewrites.isEmpty {
+        } else if verdict.isRewritten {
             verdict.command = rewritten(string, program)
         }
         return verdict
@@ -229,7 +254,8 @@ struct Judge {
 
     /// Builtins after which words may mean something else.
     private static let changingWords: Set<String> = [
-        "alias", "hash", "enable", "source", ".", "set", "shopt", "export", "declare", "typeset", "local", "readonly", "unset",
+        "alias", "hash", "enable", "source", ".", "set", "shopt", "export", "declare", "typeset", "local", "readonly",
+        "unset",
         "let", "fc", "bind", "mapfile", "readarray", "read", "complete", "compgen", "getopts", "trap", "eval",
     ]
     /// Programs that add words of their input to the command in their words.
@@ -248,8 +274,12 @@ struct Judge {
                 let (item, change) = answer(of: tier, on: command, isTransparent: isTransparent, canRewrite: canRewrite)
             else { continue }
             evidence.append(item)
+            // A project's file is a stranger's: it can tighten, and a rewrite can run anything.
+            if tier.name == .project { continue }
             // Tiers that extend the same preset say the same.
             rewrite.config += change.config.filter { !rewrite.config.contains($0) }
+            rewrite.options += change.options.filter { !rewrite.options.contains($0) }
+            rewrite.flags += change.flags.filter { !rewrite.flags.contains($0) }
             rewrite.environmentUnset += change.environmentUnset.filter { !rewrite.environmentUnset.contains($0) }
         }
         // A tier that has only heard of the whole is silent about a wrapper that runs nothing of its own.
@@ -257,24 +287,25 @@ struct Judge {
             evidence.append(
                 fallback(isOpaque: false, matched: step.title, reason: "no rule is about it"))
         }
-        if Self.changingWords.contains(command.name), evidence.allSatisfy({ $0.rule.hasPrefix("default") }) {
-            evidence.append(
-                fallback(isOpaque: true, matched: step.title, reason: "it can change what other words mean"))
-        }
         if let strictest = evidence.map(\.decision).max() {
             for item in evidence where item.decision == strictest || item.decision != .allow { step.add(item) }
         }
         judgeRequests(command, &step)
-        if step.decision == .allow, !rewrite.isEmpty { apply(rewrite, to: words, index: index, &step) }
+        if step.decision == .allow, !rewrite.isEmpty { apply(rewrite, to: words, invocation, index: index, &step) }
         return step
     }
 
-    private mutating func apply(_ rewrite: CommandRewrite, to words: [Word], index: Int, _ step: inout Step) {
+    private mutating func apply(
+        _ rewrite: CommandRewrite, to words: [Word], _ invocation: Invocation, index: Int, _ step: inout Step
+    ) {
         needsRewrite = true
         environmentUnset += rewrite.environmentUnset.map(\.text).filter { !environmentUnset.contains($0) }
-        let settings = rewrite.config.flatMap { ["-c", $0] }
-        if !settings.isEmpty {
-            rewrites.append(Rewrite(index: index, words: [words[0].text] + settings + words.dropFirst().map(\.text)))
+        let front = rewrite.options + rewrite.config.flatMap { ["-c", $0] }
+        if !front.isEmpty || !rewrite.flags.isEmpty {
+            // Behind the subcommand, or behind the program where there is none.
+            let place = words.dropFirst().firstIndex { $0.text == invocation.written.last } ?? 0
+            rewrites.append(
+                Rewrite(index: index, front: front, place: place, flags: rewrite.flags, words: words.map(\.text)))
         }
         guard request.asIs else { return }
         step.add(
@@ -284,12 +315,22 @@ struct Judge {
                 remedy: "leave out --as-is", enforced: .broker))
     }
 
+    /// Wrappers that read no configuration, start no helper and write nothing.
+    private static let plainWrappers: Set<String> = [
+        "timeout", "nice", "ionice", "chrt", "taskset", "stdbuf", "setsid", "time", "env", "command", "builtin", "exec",
+        "xargs",
+    ]
+
     /// A wrapper that runs the command in its words and does nothing else that needs a rule.
     private func isTransparent(_ invocation: Invocation) -> Bool {
         guard let spec = invocation.spec, !invocation.mayHideOptions,
             invocation.options.allSatisfy({ $0.spec?.isHarmless ?? false && $0.value?.form ?? .literal == .literal })
         else { return false }
         if spec.operands.last?.kind == .innerCommand {
+            // `exec -a NAME` lets a program that is several be another one.
+            guard Self.plainWrappers.contains(invocation.path[0]),
+                !invocation.options.contains(where: { $0.name == "-a" })
+            else { return false }
             return invocation.inner.count == 1 && invocation.effects.isEmpty
                 && invocation.operands.allSatisfy { [.word, .number, .text, .signal].contains($0.kind) }
         }
@@ -297,6 +338,30 @@ struct Judge {
         return ["sh", "bash", "dash"].contains(invocation.path[0]) && invocation.strings.count == 1
             && invocation.operands.count == 1 && invocation.strings[0].form == .literal
             && invocation.options.allSatisfy { ["-c", "-e", "-u", "-x", "--norc", "--noprofile"].contains($0.name) }
+    }
+
+    /// Why it cannot be told what a command does, where it cannot.
+    private func unclearReason(_ command: JudgedCommand) -> String? {
+        if hidesCommand(command.invocation) { return "which command it runs cannot be told" }
+        return Self.changingWords.contains(command.name) ? "it can change what other words mean" : nil
+    }
+
+    /// Whether a program runs a command that its words do not show: a wrapper or a shell with an option that is not known, an
+    /// option that executes, an interpreter that reads its program from its input.
+    private func hidesCommand(_ invocation: Invocation) -> Bool {
+        guard let spec = invocation.spec else { return false }
+        if invocation.options.contains(where: { $0.spec?.executes ?? false }) { return true }
+        // To a shell `+e` is an option too, with `-c` behind it.
+        if invocation.operands.contains(where: { $0.kind == .script && $0.word.text.hasPrefix("+") }) { return true }
+        let runsCommands =
+            spec.operands.contains { $0.kind == .innerCommand || $0.kind == .command }
+            || spec.options.values.contains { option in
+                if case .value(.command) = option.form { true } else { false }
+            } || spec.conditional.contains { $0.operands.contains { $0.kind == .command } }
+        if runsCommands, invocation.mayHideOptions || invocation.options.contains(where: { $0.spec == nil }) {
+            return true
+        }
+        return invocation.readsProgramFromInput
     }
 
     private mutating func judgeInner(_ invocation: Invocation, _ step: inout Step) {
@@ -307,7 +372,17 @@ struct Judge {
         depth += 1
         defer { depth -= 1 }
         for var words in invocation.inner {
-            if Self.appending.contains(invocation.path[0]) { words.append(Word(text: "", form: .computed)) }
+            if Self.appending.contains(invocation.path[0]) {
+                // `-I` puts the input into the words, wherever its mark stands.
+                let marks = invocation.options.filter { ["-I", "-i", "--replace"].contains($0.name) }
+                for mark in marks {
+                    let text = mark.value?.text ?? "{}"
+                    words = words.map { $0.text.contains(text) ? Word(text: "", form: .computed) : $0 }
+                }
+                words.append(Word(text: "", form: .computed))
+            }
+            // To env a lone dash is `-i`.
+            if invocation.path[0] == "env" { words = Array(words.drop { $0.text == "-" }) }
             guard let name = words.first, name.form == .literal, !name.text.isEmpty else {
                 step.add(fallback(isOpaque: true, matched: step.title, reason: "which command it runs shows only then"))
                 continue
@@ -360,7 +435,19 @@ struct Judge {
             return (evidence, rule.decision == .allow ? rule.rewrite : CommandRewrite())
         }
         if isTransparent { return nil }
-        guard let (answer, key) = tier.fallback(isOpaque: false, isJailed: request.isJailed) else { return nil }
+        guard var (answer, key) = tier.fallback(isOpaque: false, isJailed: request.isJailed) else { return nil }
+        // Without a rule of this tier, what cannot be told about the command is opaque to it.
+        if let unclear = unclearReason(command),
+            let opaque = tier.fallback(isOpaque: true, isJailed: request.isJailed),
+            opaque.decision.value >= answer.value
+        {
+            let evidence = Evidence(
+                decision: opaque.decision.value, rule: opaque.key, location: opaque.decision.location, matched: title,
+                reason: unclear, remedy: opaque.decision.value == .allow ? nil : remedy(isOpaque: true),
+                enforced: enforcement)
+            if opaque.decision.value > answer.value || nearMiss == nil { return (evidence, CommandRewrite()) }
+            (answer, key) = opaque
+        }
         var reason = "no rule of \(printable(tier.policy.name)) allows it"
         var remedy = "add a `[[command]]` rule for it"
         if let nearMiss {
@@ -423,12 +510,11 @@ struct Judge {
     /// The string with the rewritten commands' words generated anew; what is not static stays as it is written.
     private func rewritten(_ string: [UInt8], _ program: ShellProgram) -> String {
         var edits: [(range: ShellRange, text: String)] = []
-        let changes = Dictionary(rewrites.map { ($0.index, $0.words) }) { first, _ in first }
+        let changes = Dictionary(rewrites.map { ($0.index, $0) }) { first, _ in first }
         for (index, command) in program.commands.enumerated() {
-            guard let words = changes[index] else { continue }
-            let added = words.dropFirst().prefix(words.count - command.words.count)
+            guard let change = changes[index] else { continue }
             for (number, word) in command.words.enumerated() where !word.isPattern && !word.isComputed {
-                let text = ([word.text] + (number == 0 ? added : [])).map(singleQuoted).joined(separator: " ")
+                let text = ([word.text] + change.added(behind: number)).map(singleQuoted).joined(separator: " ")
                 if let last = edits.last, last.range == word.range {
                     // Words of one brace expansion.
                     edits[edits.count - 1].text += " " + text

@@ -17,13 +17,35 @@ extension Judge {
                 if operand.word.form == .literal { judge(unknown: operand.word, &step) }
                 continue
             }
+            if invocation.path[0] == "git", judgePathspec(operand.word, kind, &step) { continue }
             judge(word: operand.word, kind, isPrefixed: false, &step)
             if writesOperands, kind == .read { judge(path: operand.word, .write, "an operand", &step) }
+        }
+        for operand in invocation.spread {
+            if let kind = operand.kind { judge(word: operand.word, kind, isPrefixed: false, &step) }
         }
         // `@FILE` holds further options.
         for operand in invocation.operands where operand.word.text.utf8.first == UInt8(ascii: "@") {
             judge(path: Word(text: String(operand.word.text.dropFirst())), .read, "an operand", &step)
         }
+    }
+
+    /// git's own patterns, and `REVISION:PATH`; false for what is a path like any other.
+    private func judgePathspec(_ word: Word, _ kind: ValueClass, _ step: inout Step) -> Bool {
+        guard kind == .read || kind == .ref, word.form == .literal else { return false }
+        if word.text.utf8.first == UInt8(ascii: ":") {
+            // Pathspec magic (gitglossary(7)), such as `:(icase)`.
+            if !request.isJailed { step.add(unknownPattern(word, .read)) }
+            return true
+        }
+        if let colon = word.text.utf8.firstIndex(of: UInt8(ascii: ":")) {
+            // What a commit has is not the file, but it is the same secret.
+            judge(unknown: Word(text: String(word.text[word.text.utf8.index(after: colon)...])), &step)
+            return kind == .ref
+        }
+        guard kind == .read, word.text.utf8.contains(where: { "*?[".utf8.contains($0) }) else { return false }
+        judge(glob: word, &step)
+        return true
     }
 
     private func judge(word: Word, _ kind: ValueClass, isPrefixed: Bool, _ step: inout Step) {
@@ -81,6 +103,14 @@ extension Judge {
     }
 
     private func judge(_ names: [String], _ access: Access, _ what: String, _ step: inout Step) {
+        if access == .write, names.last == ".git", !request.isJailed {
+            // A file of that name leads git to another configuration (gitrepository-layout(5)).
+            step.add(
+                Evidence(
+                    decision: .ask, rule: "fs.protect", matched: "/" + names.joined(separator: "/"),
+                    reason: "\(what) would make git read another repository's configuration", remedy: "use git itself",
+                    enforced: .kernel))
+        }
         let place = CompiledFileRules.Place(names, workspace: workspace, home: Self.jailHome)
         let path = "/" + names.joined(separator: "/")
         var granted: FileAnswer?
@@ -129,7 +159,9 @@ extension Judge {
         if lexical.first == "proc" || lexical.first == "dev" { return [lexical] }
         // Asked of the path as it is written: `link/..` is not what it looks like.
         let written = text.utf8.first == UInt8(ascii: "/") ? text : "/" + directory.joined(separator: "/") + "/" + text
-        guard let real = engine.resolve(written).map({ PathPattern.components(of: $0).map(String.init) }),
+        // The kernel takes no longer one (PATH_MAX).
+        guard written.utf8.count < 4096,
+            let real = engine.resolve(written).map({ PathPattern.components(of: $0).map(String.init) }),
             real != lexical
         else { return [lexical] }
         return [lexical, real]
@@ -174,17 +206,36 @@ extension Judge {
                 for item in inner.evidence where item.decision != .allow { step.add(item) }
                 return
             }
+            if !request.isJailed, let expand = engine.expand {
+                // Nothing else binds the command then: each file that is there now is judged, links and names that would be
+                // taken for options included.
+                guard let matches = expand("/" + base.joined(separator: "/"), Array(names.dropFirst(prefix.count)))
+                else {
+                    return step.add(unknownPattern(word, access))
+                }
+                for match in matches {
+                    let name = pathBelowBase(match, base.count)
+                    if prefix.isEmpty, root.isEmpty, name.utf8.first == UInt8(ascii: "-") {
+                        return step.add(unknownPattern(word, access))
+                    }
+                    var inner = Step(title: "", decision: .allow, evidence: [])
+                    for place in places(match, from: directory) { judge(place, access, what, &inner) }
+                    if inner.decision != .allow {
+                        for item in inner.evidence where item.decision != .allow { step.add(item) }
+                        return
+                    }
+                }
+            }
             var globs: [Glob] = []
-            let below = base.dropFirst(workspace.count) + names.dropFirst(prefix.count)
-            for name in below {
+            for name in base + names.dropFirst(prefix.count) {
                 guard name != "..", let glob = try? isStatic(name) ? Glob(escaping: name) : Glob(shell: name) else {
                     return step.add(unknownPattern(word, access))
                 }
                 globs.append(glob)
             }
-            guard base.starts(with: workspace) else { continue }
+            let fromWorkspace = base.starts(with: workspace) ? Array(globs.dropFirst(workspace.count)) : nil
             for tier in engine.tiers {
-                guard let denial = tier.files.possibleDenial(globs, access) else { continue }
+                guard let denial = tier.files.possibleDenial(globs, fromWorkspace, access) else { continue }
                 if request.isJailed { continue }
                 return step.add(
                     Evidence(
@@ -200,6 +251,11 @@ extension Judge {
                 reason: "which files it stands for is left to the kernel", enforced: .kernel))
     }
 
+    /// The first name of a path behind those of its base.
+    private func pathBelowBase(_ path: String, _ count: Int) -> String {
+        PathPattern.components(of: path).dropFirst(count).first.map(String.init) ?? ""
+    }
+
     private func unknownPattern(_ word: Word, _ access: Access) -> Evidence {
         Evidence(
             decision: request.isJailed ? .allow : .ask, rule: "fs.\(access.rawValue)", matched: word.text,
@@ -210,11 +266,16 @@ extension Judge {
     private func judge(glob word: Word, _ step: inout Step) {
         if request.isJailed || word.text.utf8.first == UInt8(ascii: "!") { return }
         let last = PathPattern.components(of: word.text).last.map(String.init) ?? ""
-        guard word.form == .literal, let glob = try? Glob(shell: last) else {
+        // rg expands braces, grep does not.
+        guard word.form == .literal, !word.text.utf8.contains(UInt8(ascii: "{")), let glob = try? Glob(shell: last)
+        else {
             return step.add(unknownPattern(word, .read))
         }
         for tier in engine.tiers {
-            guard let denial = tier.files.possibleDenial([glob], .read, ignoringCase: true, atAnyDepth: true) else {
+            guard
+                let denial = tier.files.possibleDenial(
+                    [glob], [glob], .read, ignoringCase: true, atAnyDepth: true)
+            else {
                 continue
             }
             // A name is the denied file itself; a pattern may be.

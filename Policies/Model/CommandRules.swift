@@ -100,6 +100,10 @@ public struct FlagPattern: Sendable, Hashable {
 public struct CommandRewrite: Sendable, Hashable {
     /// git's configuration, given as `-c NAME=VALUE` in front of the subcommand.
     public var config: [String] = []
+    /// Options in front of the subcommand.
+    public var options: [String] = []
+    /// Options behind the subcommand.
+    public var flags: [String] = []
     /// Globs of variables to take out of the environment.
     public var environmentUnset: [Glob] = []
 
@@ -107,7 +111,7 @@ public struct CommandRewrite: Sendable, Hashable {
     public init() {}
 
     /// Whether nothing is changed.
-    public var isEmpty: Bool { config.isEmpty && environmentUnset.isEmpty }
+    public var isEmpty: Bool { config.isEmpty && options.isEmpty && flags.isEmpty && environmentUnset.isEmpty }
 }
 
 /// `[[command]]`.

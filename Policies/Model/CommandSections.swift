@@ -140,8 +140,10 @@ extension CommandRule {
             self.flags = flags.list("allow", flagPattern)?.map { $0.value }
         }
         except = table.patterns("except")
-        if let rewrite = table.table("rewrite", keys: ["config", "env_unset"]) {
+        if let rewrite = table.table("rewrite", keys: ["config", "options", "flags", "env_unset"]) {
             self.rewrite.config = rewrite.list("config", gitSetting)?.map(\.value) ?? []
+            self.rewrite.options = rewrite.list("options", option)?.map(\.value) ?? []
+            self.rewrite.flags = rewrite.list("flags", option)?.map(\.value) ?? []
             self.rewrite.environmentUnset = rewrite.list("env_unset", glob)?.map(\.value) ?? []
         }
         guard let decision, let pattern else { return nil }
@@ -313,6 +315,15 @@ private func flagPattern(_ node: TomlNode) throws(InvalidValue) -> FlagPattern {
         throw InvalidValue("\(quoted(pattern.text)) is not an option", remedy: "write \"-v\" or \"--porcelain*\"")
     }
     return FlagPattern(glob: pattern, location: node.location)
+}
+
+/// An option as it stands, with its value attached if it has one.
+private func option(_ node: TomlNode) throws(InvalidValue) -> String {
+    let text = try string(node)
+    guard text.utf8.first == UInt8(ascii: "-"), text.utf8.count > 1, !text.utf8.contains(0) else {
+        throw InvalidValue("\(quoted(text)) is not an option", remedy: "write \"--no-pager\"")
+    }
+    return text
 }
 
 /// `NAME=VALUE` of git's configuration.

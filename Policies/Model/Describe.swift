@@ -76,6 +76,8 @@ extension CommandRule {
         text.string("decision", decision.rawValue)
         var rewritten: [String] = []
         if !rewrite.config.isEmpty { rewritten.append("config = " + TomlText.array(rewrite.config)) }
+        if !rewrite.options.isEmpty { rewritten.append("options = " + TomlText.array(rewrite.options)) }
+        if !rewrite.flags.isEmpty { rewritten.append("flags = " + TomlText.array(rewrite.flags)) }
         if !rewrite.environmentUnset.isEmpty {
             rewritten.append("env_unset = " + TomlText.array(rewrite.environmentUnset.map(\.text)))
         }

@@ -218,7 +218,7 @@ extension Glob {
             previous = scalar
         }
         // A POSIX class such as [[:alpha:]] is not known here.
-        if text.utf8.contains(UInt8(ascii: ":")), pattern.contains("[:") {
+        if ["[:", "[.", "[="].contains(where: pattern.contains) {
             throw InvalidValue("a class of characters is not known")
         }
         try self.init(text)

@@ -140,6 +140,12 @@ public let policyKeys = [
         "command.rewrite", "config", .strings, "none", "Settings of git, given as `-c NAME=VALUE`.",
         "[\"core.fsmonitor=false\"]"),
     PolicyKey(
+        "command.rewrite", "options", .strings, "none", "Options to put in front of the subcommand.",
+        "[\"--no-pager\"]"),
+    PolicyKey(
+        "command.rewrite", "flags", .strings, "none", "Options to put behind the subcommand.",
+        "[\"--no-ext-diff\"]"),
+    PolicyKey(
         "command.rewrite", "env_unset", .strings, "none", "Globs of variables to take out of the environment.",
         "[\"GIT_*\"]"),
     PolicyKey("fs", "read", .strings, "nothing", "Can be read.", "[\"/usr\", \"${workspace}\"]"),

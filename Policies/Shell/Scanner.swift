@@ -9,6 +9,10 @@ struct ShellScanner {
     static let longest = 1 << 20
     /// Deeper nesting is no command that anybody means.
     static let deepest = 100
+    /// Words, blanks, newlines and comments of one list. libtree-sitter counts the children of a node in 16 bits, and writes
+    /// beyond its memory where there are more.
+    static let mostPieces = 30_000
+    private var pieces = 0
 
     let bytes: [UInt8]
     var at = 0
@@ -71,6 +75,8 @@ struct ShellScanner {
     private mutating func run() throws(OpaqueCommand) {
         var open = 0
         while let byte = peek() {
+            pieces += 1
+            guard pieces <= Self.mostPieces else { throw opaque("it has too many words") }
             switch byte {
             case UInt8(ascii: " "), UInt8(ascii: "\t"): at += 1
             case UInt8(ascii: "\n"):

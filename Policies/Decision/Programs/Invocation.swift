@@ -72,6 +72,8 @@ struct Invocation: Sendable {
     var spec: ProgramSpec?
     var options: [Option] = []
     var operands: [Operand] = []
+    /// Patterns among the operands, with what else their words may turn out to be.
+    var spread: [Operand] = []
     /// Commands in its words, as behind `timeout 5` and `find -exec`.
     var inner: [[Word]] = []
     /// Strings that a shell runs.
@@ -158,7 +160,8 @@ private struct InvocationReader {
                     addUnknown(word)
                     continue
                 }
-                if word.text == "--", spec.style != .single || spec.options["--"] == nil {
+                // To find and test `--` ends nothing: what follows are expressions still.
+                if word.text == "--", spec.style != .single {
                     rest.removeFirst()
                     isAfterDashes = true
                     continue
@@ -280,7 +283,8 @@ private struct InvocationReader {
                 isBehindPlace = next.text == "{}"
                 // It may turn out to be the `;`, with what follows no longer the command's.
                 if next.mayBecomeOption { invocation.mayHideOptions = true }
-                command.append(next.text == "{}" ? Word(text: "", form: .computed) : next)
+                // find puts the file's name wherever `{}` stands in a word.
+                command.append(next.text.contains("{}") ? Word(text: "", form: .computed) : next)
             }
             invocation.inner.append(command)
             add(option.name, word, option, nil, kind)
@@ -332,6 +336,13 @@ private struct InvocationReader {
     }
 
     private mutating func readCluster(_ spec: ProgramSpec, _ word: Word) -> Bool {
+        // The obsolete forms of head and tail, such as `-5c`, are no clusters.
+        let letters = word.text.utf8.dropFirst()
+        if let first = letters.first, (0x30...0x39).contains(first),
+            letters.contains(where: { !(0x30...0x39).contains($0) })
+        {
+            return false
+        }
         var found: [(OptionSpec, Word?, ValueClass?)] = []
         var scalars = word.text.unicodeScalars.dropFirst()
         var nextWord: (OptionSpec, ValueClass)?
@@ -392,7 +403,15 @@ private struct InvocationReader {
             }
             switch slot.count {
             case .one, .optional:
-                if let operand = left.popFirst() { add(operand, slot.kind) }
+                guard let operand = left.popFirst() else { continue }
+                add(operand, slot.kind)
+                // A pattern may be several words, which then take the places of what follows as well.
+                if operand.word.form != .literal {
+                    for later in classes[(index + 1)...] where later.kind != slot.kind {
+                        invocation.spread.append(
+                            .init(word: operand.word, kind: later.kind, isAfterDashes: operand.isAfterDashes))
+                    }
+                }
             case .many:
                 let behind = classes[(index + 1)...]
                 if slot.kind == .assignment, behind.first?.kind == .innerCommand {

@@ -8,6 +8,7 @@ enum ValueClass: String, Sendable {
     case sedScript = "sed-script"
     case awkScript = "awk-script"
     case jqFilter = "jq-filter"
+    case printfFormat = "printf-format"
     /// The rest of the words is a command.
     case innerCommand = "argv..."
     /// A command up to `;` or `+`, as find's -exec.
@@ -144,6 +145,17 @@ extension ProgramSpec {
             }
         }
         longNames = options.keys.filter { $0.hasPrefix("--") }
+        // Of options with values the table keeps no order: a letter is taken for every long name that begins with it.
+        for (name, option) in options where !name.hasPrefix("--") && name.utf8.count == 2 {
+            guard case .flag = option.form, !option.executes, !option.writes else {
+                let initial = name.dropFirst().lowercased()
+                for long in longNames where long.dropFirst(2).first?.lowercased() == initial {
+                    synonyms[name, default: []].append(long)
+                    synonyms[long, default: []].append(name)
+                }
+                continue
+            }
+        }
     }
 
     /// `-r`, `-R`, `--recursive`: the shorts in front of a long name that are its first letter, or stand right before it.

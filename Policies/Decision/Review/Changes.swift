@@ -172,6 +172,7 @@ extension CommandRule {
         }
         let keepsRewrite =
             Set(other.rewrite.config).isSuperset(of: rewrite.config)
+            && Set(other.rewrite.options + other.rewrite.flags).isSuperset(of: rewrite.options + rewrite.flags)
             && Set(other.rewrite.environmentUnset).isSuperset(of: rewrite.environmentUnset)
         let isTighter =
             isExceptTighter && (isFlagsTighter || decision != .allow) && keepsRewrite && (other.isLocked || !isLocked)
@@ -185,6 +186,9 @@ extension CommandRule {
         if let flags { text += " flags " + flags.map(\.glob.text).joined(separator: " ") }
         if !except.isEmpty { text += " except " + except.map(\.text).joined(separator: ", ") }
         if !rewrite.config.isEmpty { text += " with " + rewrite.config.joined(separator: " ") }
+        if !(rewrite.options + rewrite.flags).isEmpty {
+            text += " with " + (rewrite.options + rewrite.flags).joined(separator: " ")
+        }
         if !rewrite.environmentUnset.isEmpty {
             text += " without " + rewrite.environmentUnset.map(\.text).joined(separator: " ")
         }

@@ -7,7 +7,7 @@ enum AwkScript {
     /// What starts programs, opens files, loads code, or makes awk read other files.
     private static let words: Set<String> = [
         "system", "getline", "close", "fflush", "include", "load", "extension", "ARGV", "ARGC", "ARGIND", "FUNCTAB",
-        "SYMTAB",
+        "SYMTAB", "ENVIRON", "PROCINFO",
     ]
 
     static func isHarmless(_ text: String) -> Bool {

@@ -149,7 +149,7 @@ struct SedScript {
             while let byte = bytes.first, !" \t\n;}".utf8.contains(byte) { bytes.removeFirst() }
             if name == UInt8(ascii: ":"), bytes.first == UInt8(ascii: "}") { throw .malformed }
             try end()
-        case UInt8(ascii: "a"), UInt8(ascii: "i"), UInt8(ascii: "c"): text()
+        case UInt8(ascii: "a"), UInt8(ascii: "i"), UInt8(ascii: "c"): try text()
         case UInt8(ascii: "y"):
             let delimiter = try delimiter()
             try plain(to: delimiter)
@@ -176,13 +176,20 @@ struct SedScript {
     }
 
     /// The text of a, i and c: the rest of the line, and the next where a backslash ends it.
-    private mutating func text() {
+    private mutating func text() throws(Problem) {
         skip(" \t")
-        // The one-line form `a\text`, and the classic one with a newline behind the backslash.
         if bytes.first == UInt8(ascii: "\\") {
             bytes.removeFirst()
-            skip(" \t")
-            if bytes.first == UInt8(ascii: "\n") { bytes.removeFirst() }
+            if bytes.first == UInt8(ascii: "\n") {
+                bytes.removeFirst()
+            } else {
+                // The one-line form `a\text`; blanks behind the backslash, and another one, are read in two ways.
+                guard let first = bytes.first, !" \t\\".utf8.contains(first) else { throw .malformed }
+            }
+        }
+        // A text that begins with a backslash, or is none, is read in two ways too.
+        guard let first = bytes.first, first != UInt8(ascii: "\\"), first != UInt8(ascii: "\n") else {
+            throw .malformed
         }
         while let byte = bytes.popFirst(), byte != UInt8(ascii: "\n") {
             if byte == UInt8(ascii: "\\") { _ = bytes.popFirst() }

@@ -57,16 +57,18 @@ struct PolicyTiers {
 
     /// An engine that looks through links as this machine has them.
     func engine() throws(PolicyError) -> Engine {
-        try Engine(tiers) { path in
-            // The deepest part that exists: what does not exist yet leads nowhere else.
-            var head = path, tail = ""
-            while true {
-                if let real = try? resolvedPath(head) { return tail.isEmpty ? real : real + tail }
-                guard let above = parentPath(head) else { return nil }
-                tail = pathBelow(head, above) + tail
-                head = above
-                if head.isEmpty { return nil }
-            }
+        try Engine(tiers, resolve: Self.resolve, expand: { expanded($0, $1) })
+    }
+
+    private static let resolve: Engine.Resolver = { path in
+        // The deepest part that exists: what does not exist yet leads nowhere else.
+        var head = path, tail = ""
+        while true {
+            if let real = try? resolvedPath(head) { return tail.isEmpty ? real : real + tail }
+            guard let above = parentPath(head) else { return nil }
+            tail = pathBelow(head, above) + tail
+            head = above
+            if head.isEmpty { return nil }
         }
     }
 
@@ -103,6 +105,29 @@ struct PolicyTiers {
     }
 }
 
+/// The files that a shell's pattern stands for now, at most 512; nil where there are more, or where it cannot be told.
+private func expanded(_ directory: String, _ patterns: [String]) -> [String]? {
+    var found = [directory]
+    for pattern in patterns {
+        guard let glob = try? Glob(shell: pattern) else { return nil }
+        var next: [String] = []
+        for place in found {
+            guard let handle = try? open(place, [.readOnly, .directory]), let names = try? entries(of: handle.raw)
+            else {
+                continue
+            }
+            for entry in names where glob.matches(bytes: entry.name) {
+                // A leading dot has to be written (bash(1), Pathname Expansion).
+                if entry.name.first == UInt8(ascii: "."), pattern.utf8.first != UInt8(ascii: ".") { continue }
+                next.append(place + (place == "/" ? "" : "/") + entry.text)
+                if next.count > 512 { return nil }
+            }
+        }
+        found = next
+    }
+    return found
+}
+
 /// A directory of the user's, by the XDG Base Directory Specification.
 func userDirectory(
     _ variable: String, _ fallback: String, _ environment: [(name: String, value: String)]
@@ -127,7 +152,10 @@ func readPolicy(_ reference: String) throws(PolicyError) -> (policy: Policy, sou
     var sources: [PolicySource] = []
     let policy = try Policy.load(reference) { (path) throws(FileReadFailure) in
         do throws(Errno) {
-            let bytes = try readFile(path, limit: 1 << 20)
+            // A FIFO would be waited for without end, and a device read without one.
+            let file = try open(path, [.readOnly, .nonBlocking])
+            guard try status(of: file.raw).isRegular else { throw Errno.invalid }
+            let bytes = try file.readAll(limit: 1 << 20)
             sources.append(PolicySource(path: path, bytes: bytes))
             return bytes
         } catch {

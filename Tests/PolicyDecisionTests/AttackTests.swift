@@ -1,0 +1,105 @@
+// What an attacker of the engine once got past it: each really did more than its policy's author meant.
+import PolicyDecision
+import PolicyModel
+import Testing
+
+@Suite struct AttackTests {
+    private func preset(_ name: String) throws -> Engine {
+        try Engine([Tier(.session, Policy.load("preset:\(name)") { (_) throws(FileReadFailure) in throw .missing })])
+    }
+
+    @Test(arguments: [
+        // `--` ends nothing for find and test.
+        "find -- . -exec touch PWNED ';'", "find -- sub -delete", "test -- -a -v 'a[$(touch PWNED)]'",
+        // The text of sed's a, i and c is read in two ways.
+        "sed 'a\\\\\ne touch PWNED' f", "sed -n -e '$!d' -e 'i\\\\' -e 'e id' f", "sed 'a\\ \ne touch P' f",
+        "sed 'i\\\t\nw P' f",
+        // %n assigns, and PATH is a variable.
+        "printf %n PATH; ls", "printf 'd%-5n' PATH", "printf '%\\x6e' PATH", "printf *",
+        // A filter reads modules and the environment.
+        "jq -n 'import \"service-account\" as $x {search:\"./\"}; $x'", "jq -n env",
+        "awk 'BEGIN{print ENVIRON[\"TOKEN\"]}'",
+        // A cluster that is none, a glob that is more than it looks.
+        "head -9999c .env", "tail -9999c .env", "cat .e[[.n.]]v", "cat .e[[=n=]]v", "rg -uu -g '{.env,x}' ''",
+        "git blame .env", "git grep -e . -- '.en?'", "git grep -e . -- ':(icase).ENV'",
+        "git show HEAD:.env",
+        "git --help status", "valgrind ls", "exec -a rm ls f", "xvfb-run ls", "busybox ls",
+    ]) func neverAllowed(_ command: String) throws {
+        for engine in try [preset("readonly"), preset("agent"), Narrow.engine()] {
+            #expect(engine.judge(command).decision != .allow)
+        }
+    }
+
+    /// A pattern is several words, the last of which uniq writes.
+    @Test func patternsTakeEveryPlace() throws {
+        #expect(try preset("readonly").judge("uniq *.txt").decision == .deny)
+    }
+
+    @Test func nulInArgv() throws {
+        let request = CommandRequest(.argv(["cat", ".env\0x"]), workspace: Narrow.workspace)
+        #expect(try Narrow.engine().judge(request).decision == .deny)
+    }
+
+    /// libtree-sitter counts the children of a node in 16 bits.
+    @Test(arguments: ["#\n", "#a\n", "ls\n", "ls;", " ", "a "]) func manyPieces(_ piece: String) throws {
+        let engine = try Narrow.engine()
+        for count in [29_999, 65_534, 65_535, 65_536, 140_000] {
+            _ = engine.judge(String(repeating: piece, count: count))
+        }
+    }
+
+    /// A project's file is a stranger's: its rewrites are not made.
+    @Test func projectsDoNotRewrite() throws {
+        let project = try Narrow.policy(
+            "version = 1\n[[command]]\nargv = [\"git\", \"diff\", \"...\"]\ndecision = \"allow\"\nrewrite = { config = [\"diff.external=touch PWNED;:\"] }\n"
+        )
+        let session = try Policy.load("preset:readonly") { (_) throws(FileReadFailure) in throw .missing }
+        let verdict = try Engine([Tier(.project, project), Tier(.session, session)]).judge("git diff")
+        #expect(verdict.decision == .allow && verdict.argv?.contains { $0.contains("PWNED") } == false)
+        #expect(verdict.argv?.contains("--no-ext-diff") == true)
+    }
+
+    /// Denied patterns count wherever they start.
+    @Test(arguments: ["cat /usr/share/base-file?/motd", "cat conf/r*"]) func denialsFromTheRoot(_ command: String)
+        throws
+    {
+        let policy = """
+            version = 1
+            [[command]]
+            argv = ["cat", "..."]
+            decision = "allow"
+            [fs]
+            read = ["/usr", "${workspace}"]
+            deny = ["/usr/share/base-files", "/work/tree/conf/rs"]
+            """
+        #expect(try Narrow.engine(policy).judge(command).decision == .ask)
+    }
+
+    @Test(arguments: [
+        "sort -o f g", "env - rm x", "env -S 'rm x'", "xargs -I% sh -c '% x'", "find m -exec sh -c 'r{} x' ';'",
+        "sh +e -c 'rm x'", "sh <<< 'rm x'", "echo 'rm x' | sh", "bash --rcfile f -c 'rm x'", "env -i - rm x",
+        "busybox rm x",
+        "rm other secret", "sort -og f",
+    ]) func denialsAreNotEvaded(_ command: String) throws {
+        let policy = """
+            version = 1
+            [defaults]
+            command = "allow"
+            opaque = "deny"
+            [[command]]
+            argv = ["rm", "..."]
+            decision = "deny"
+            [[command]]
+            argv = ["sort", "--output", "..."]
+            decision = "deny"
+            """
+        #expect(try Narrow.engine(policy).judge(command).decision == .deny)
+    }
+
+    @Test(arguments: [
+        "echo 'gitdir: ../n' > s/.git", "cp x .git/commondir", "echo ../n > .git/objects/info/alternates",
+    ])
+    func gitIsNotLedAway(_ command: String) throws {
+        #expect(try preset("agent").judge(command).decision != .allow)
+    }
+}
