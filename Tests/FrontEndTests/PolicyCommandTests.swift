@@ -398,4 +398,20 @@ private let narrow = """
         #expect(asked.status == 126 && asked.errors.contains("not approved: ask-uname"))
         #expect(try folder.cordon("run", "--policy", "p.toml", "--", "echo", "fine").output == "fine\n")
     }
+
+    /// The person at the terminal is asked, whatever the command's own input is.
+    @Test(arguments: [("y\n", Int32(0)), ("n\n", 126), ("\n", 126)]) func asksAtATerminal(
+        _ answer: String, _ code: Int32
+    ) throws {
+        let folder = try Folder([
+            "p.toml":
+                "version = 1\nextends = [\"preset:agent\"]\n[[command]]\nid = \"ask-uname\"\nargv = [\"uname\"]\ndecision = \"ask\"\n"
+        ])
+        // script(1) gives it a terminal, on which what is its own input is typed.
+        let run = try execute(
+            ["script", "-qefc", "\(cordon) run --policy p.toml -- uname", "/dev/null"], directory: folder.path,
+            input: answer)
+        #expect(run.status == code && run.output.contains("may this be run? uname"), "\(run.output)")
+        #expect(run.output.contains("Linux") == (code == 0))
+    }
 }
