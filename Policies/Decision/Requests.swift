@@ -9,7 +9,7 @@ extension Judge {
         let writesOperands = invocation.options.contains { $0.spec?.writes ?? false }
         for option in invocation.options {
             guard let kind = option.kind, let value = option.value else { continue }
-            judge(word: value, kind, isPrefixed: false, &step)
+            judge(word: value, kind, &step)
         }
         for operand in invocation.operands {
             guard let kind = operand.kind else {
@@ -18,11 +18,11 @@ extension Judge {
                 continue
             }
             if invocation.path[0] == "git", judgePathspec(operand.word, kind, &step) { continue }
-            judge(word: operand.word, kind, isPrefixed: false, &step)
+            judge(word: operand.word, kind, &step)
             if writesOperands, kind == .read { judge(path: operand.word, .write, "an operand", &step) }
         }
         for operand in invocation.spread {
-            if let kind = operand.kind { judge(word: operand.word, kind, isPrefixed: false, &step) }
+            if let kind = operand.kind { judge(word: operand.word, kind, &step) }
         }
         // `@FILE` holds further options.
         for operand in invocation.operands where operand.word.text.utf8.first == UInt8(ascii: "@") {
@@ -48,7 +48,7 @@ extension Judge {
         return true
     }
 
-    private func judge(word: Word, _ kind: ValueClass, isPrefixed: Bool, _ step: inout Step) {
+    private func judge(word: Word, _ kind: ValueClass, _ step: inout Step) {
         switch kind {
         case .read, .script, .cwd, .program:
             // A lone dash is the standard input.
