@@ -21,12 +21,13 @@ extension Policy {
     ///
     /// - Parameters:
     ///   - reference: `preset:NAME` or a path.
+    ///   - presetTests: whether the tests of a preset are read, where the reference names one.
     ///   - reader: gives the bytes of a file; this module opens nothing itself.
     /// - Throws: ``PolicyError`` with everything that is wrong in all of the files.
     public static func load(
-        _ reference: String, reader: (String) throws(FileReadFailure) -> [UInt8]
+        _ reference: String, presetTests: Bool = true, reader: (String) throws(FileReadFailure) -> [UInt8]
     ) throws(PolicyError) -> Policy {
-        var loader = PolicyLoader(policy: Policy(name: reference))
+        var loader = PolicyLoader(policy: Policy(name: reference), readsPresetTests: presetTests)
         loader.load(reference, from: nil, reader: reader)
         return try loader.finish()
     }
@@ -44,7 +45,12 @@ private struct PolicyLoader {
     private var chain: [String] = []
     private var visited: [String] = []
 
-    init(policy: Policy) { self.policy = policy }
+    private let readsPresetTests: Bool
+
+    init(policy: Policy, readsPresetTests: Bool) {
+        self.policy = policy
+        self.readsPresetTests = readsPresetTests
+    }
 
     /// Reads what a reference names, extended files first.
     ///
@@ -99,7 +105,8 @@ private struct PolicyLoader {
     ) -> [UInt8]? {
         if reference.hasPrefix(presetPrefix) {
             let name = String(reference.dropFirst(presetPrefix.count))
-            if let bytes = presetBytes(named: name) { return bytes }
+            // A file's tests are its own, so those of what it extends are not looked at.
+            if let bytes = presetBytes(named: name, withTests: origin == nil && readsPresetTests) { return bytes }
             findings.report(
                 "unknown preset \(quoted(name))", at: origin, remedy: suggestion(for: name, in: presetNames))
             return nil

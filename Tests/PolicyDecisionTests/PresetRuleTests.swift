@@ -12,6 +12,18 @@ import Testing
         #expect(results.compactMap(\.failure) == [])
     }
 
+    /// Nothing but tests is left out where tests are.
+    @Test(arguments: presetNames) func testsAreLast(_ name: String) throws {
+        func load(_ tests: Bool) throws -> Policy {
+            try Policy.load("preset:\(name)", presetTests: tests) { (_) throws(FileReadFailure) in throw .missing }
+        }
+        var whole = try load(true)
+        let bare = try load(false)
+        #expect(!whole.tests.isEmpty && bare.tests.isEmpty)
+        whole.tests = []
+        #expect(whole == bare)
+    }
+
     /// Pinned: a preset that becomes more exposed is a decision, not an accident.
     @Test(arguments: [
         ("unconfined-command", 7), ("readonly", 14), ("agent", 26), ("build", 26), ("ci", 26), ("pure", 10),

@@ -112,7 +112,7 @@ import Testing
         let seed = SeededRandom.freshSeed()
         print("mutated presets: seed \(seed)")
         var random = SeededRandom(seed: seed)
-        let corpus = presetNames.compactMap(presetBytes(named:))
+        let corpus = presetNames.compactMap { presetBytes(named: $0) }
         var accepted = 0
         for _ in 0..<3000 {
             var bytes = corpus[Int.random(in: 0..<corpus.count, using: &random)]

@@ -25,7 +25,7 @@ struct PolicyTiers {
         var projectSources: [PolicySource] = []
         func load(_ name: Tier.Name, _ reference: String) -> Tier? {
             do throws(PolicyError) {
-                let read = try readPolicy(reference)
+                let read = try readPolicy(reference, presetTests: false)
                 if name == .project { projectSources = read.sources }
                 // A preset's own were checked when Cordon was built.
                 let failures = reference.hasPrefix("preset:") ? [] : try read.policy.failedExamples()
@@ -148,9 +148,11 @@ struct PolicySource {
 }
 
 /// Reads a policy from a file or a preset.
-func readPolicy(_ reference: String) throws(PolicyError) -> (policy: Policy, sources: [PolicySource]) {
+func readPolicy(
+    _ reference: String, presetTests: Bool = true
+) throws(PolicyError) -> (policy: Policy, sources: [PolicySource]) {
     var sources: [PolicySource] = []
-    let policy = try Policy.load(reference) { (path) throws(FileReadFailure) in
+    let policy = try Policy.load(reference, presetTests: presetTests) { (path) throws(FileReadFailure) in
         do throws(Errno) {
             // A FIFO would be waited for without end, and a device read without one.
             let file = try open(path, [.readOnly, .nonBlocking])
