@@ -138,6 +138,7 @@ struct Judge {
         var result: Evidence?
         for tier in engine.tiers {
             guard let (answer, key) = tier.fallback(isOpaque: isOpaque, isJailed: request.isJailed) else { continue }
+            if tier.name == .project, answer.value == .allow { continue }
             if let known = result, known.decision >= answer.value { continue }
             result = Evidence(
                 decision: answer.value, rule: key, location: answer.location, matched: matched, reason: reason,
@@ -269,6 +270,8 @@ struct Judge {
         let isTransparent = isTransparent(invocation)
         var evidence: [Evidence] = []
         var rewrite = CommandRewrite()
+        /// Whether anybody but a stranger's project has said something.
+        var hasOwnWord = false
         for tier in engine.tiers {
             guard
                 let (item, change) = answer(of: tier, on: command, isTransparent: isTransparent, canRewrite: canRewrite)
@@ -276,6 +279,7 @@ struct Judge {
             evidence.append(item)
             // A project's file is a stranger's: it can tighten, and a rewrite can run anything.
             if tier.name == .project { continue }
+            hasOwnWord = true
             // Tiers that extend the same preset say the same.
             rewrite.config += change.config.filter { !rewrite.config.contains($0) }
             rewrite.options += change.options.filter { !rewrite.options.contains($0) }
@@ -283,7 +287,7 @@ struct Judge {
             rewrite.environmentUnset += change.environmentUnset.filter { !rewrite.environmentUnset.contains($0) }
         }
         // A tier that has only heard of the whole is silent about a wrapper that runs nothing of its own.
-        if evidence.isEmpty, !isTransparent {
+        if !hasOwnWord, !isTransparent {
             evidence.append(
                 fallback(isOpaque: false, matched: step.title, reason: "no rule is about it"))
         }

@@ -239,7 +239,9 @@ extension Judge {
                 if request.isJailed { continue }
                 return step.add(
                     Evidence(
-                        decision: .ask, rule: access == .read ? "fs.deny" : "fs.protect", location: denial.location,
+                        decision: .ask,
+                        rule: tier.policy.fileSystem.deny.contains { $0.value == denial.value }
+                            ? "fs.deny" : "fs.protect", location: denial.location,
                         matched: word.text,
                         reason: "a file that it stands for could be one that `\(printable(denial.value.text))` denies",
                         remedy: "name the files, or write a pattern that cannot match it", enforced: .kernel))
@@ -318,8 +320,11 @@ extension NetworkGrant {
         let fits = wanted.hasPrefix("*.") ? other.hasSuffix(wanted.dropFirst()) : other == wanted
         let lower = url.lowercased()
         let authority = lower.utf8.drop { $0 != UInt8(ascii: "/") }.dropFirst(2).prefix { !"/?#".utf8.contains($0) }
-        let written = UInt16(String(Substring(authority.drop { $0 != UInt8(ascii: ":") }.dropFirst())))
-        let port = written ?? (lower.hasPrefix("https:") ? 443 : 80)
+        let written = String(Substring(authority.drop { $0 != UInt8(ascii: ":") }.dropFirst()))
+        // A port that is none is not the default one.
+        guard let port = written.isEmpty ? (lower.hasPrefix("https:") ? 443 : 80) : UInt16(written) else {
+            return false
+        }
         return fits && ports.contains(port)
     }
 }

@@ -7,7 +7,7 @@ public enum Enforcement: String, Sendable, Hashable {
     case kernel
     /// The supervisor, which starts nothing that is denied. What was started is bound by kernel rules alone.
     case broker
-    /// Nothing: the policy grants no files, so nothing can be run by it.
+    /// Nothing: no tier grants a file, so nothing can be run.
     case checkOnly = "check-only"
 }
 

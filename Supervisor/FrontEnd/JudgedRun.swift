@@ -12,7 +12,7 @@ struct JudgedRun {
     /// Nil where it may be started.
     let refusal: Outcome?
 
-    /// - Parameter isAsked: whether a person can be asked at all.
+    /// - Parameter isAsked: false for a plan that is only printed, to which an `ask` is no obstacle.
     init(_ command: [String], verdict: Verdict, tiers: PolicyTiers, isAsked: Bool) {
         var decision = verdict.decision
         if decision == .ask { decision = isAsked ? Self.answer(verdict, command, tiers) : .allow }
@@ -40,7 +40,12 @@ struct JudgedRun {
         guard approvers.allSatisfy({ $0.contains(.terminal) }), isTerminal(0), isTerminal(2),
             let terminal = try? open("/dev/tty", .readWrite)
         else {
-            let answers = tiers.tiers.compactMap { $0.policy.defaults.headlessAsk?.value }
+            // A stranger's file may refuse, and never allow.
+            let answers = tiers.tiers.compactMap { tier in
+                tier.policy.defaults.headlessAsk.map(\.value).flatMap {
+                    tier.name == .project && $0 == .allow ? nil : $0
+                }
+            }
             return answers.max() ?? .deny
         }
         var text = "cordon: may this be run? \(printable(command.map(shellWord).joined(separator: " ")))\n"

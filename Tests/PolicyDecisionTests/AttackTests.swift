@@ -102,4 +102,17 @@ import Testing
     func gitIsNotLedAway(_ command: String) throws {
         #expect(try preset("agent").judge(command).decision != .allow)
     }
+
+    /// Where nobody else has a word about commands, a project's is not enough.
+    @Test func aProjectAloneAllowsNothing() throws {
+        let session = try Narrow.policy("version = 1\n[fs]\nread = [\"${workspace}\"]\n")
+        let projects = [
+            "[[command]]\nargv = [\"make\"]\ndecision = \"allow\"\n",
+            "[defaults]\ncommand = \"allow\"\nopaque = \"allow\"\n",
+        ]
+        for text in projects {
+            let engine = try Engine([Tier(.project, Narrow.policy("version = 1\n" + text)), Tier(.session, session)])
+            #expect(engine.judge("make").decision == .ask && engine.judge("$(make)").decision == .ask)
+        }
+    }
 }

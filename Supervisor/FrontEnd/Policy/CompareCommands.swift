@@ -224,7 +224,7 @@ extension PolicyChange {
             changed.append((command.text, before, verdict.decision, verdict.mainEvidence?.reason ?? ""))
         }
     }
-    let isOver = limit.map { limit in counts.contains { $0.key >= limit && $0.value > 0 } } ?? false
+    let isOver = limit.map { limit in counts.contains { $0.key >= limit } } ?? false
     let code = isOver ? PolicyExit.failed : 0
     if json {
         var object = JsonObject()

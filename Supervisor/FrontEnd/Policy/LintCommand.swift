@@ -133,7 +133,7 @@ private struct IgnoreComments {
             }
             return true
         }
-        for (place, comment) in codes.sorted(by: { $0.key.line < $1.key.line }) {
+        for (place, comment) in codes.sorted(by: { ($0.key.file, $0.key.line) < ($1.key.file, $1.key.line) }) {
             if used.contains(place), comment.hasReason { continue }
             left.append(
                 LintFinding(

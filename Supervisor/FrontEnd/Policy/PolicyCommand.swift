@@ -154,7 +154,7 @@ func usage<Result>(_ body: () throws(UsageError) -> Result) throws(PolicyFailure
     do throws(UsageError) { return try body() } catch { throw .usage(error) }
 }
 
-/// Reads one policy, its own examples checked.
+/// Reads one policy. Its examples are not run: who wants that calls `runExamples`.
 func policyFile(_ reference: String) throws(PolicyFailure) -> Policy {
     do throws(PolicyError) { return try readPolicy(reference).policy } catch { throw .policy(error) }
 }

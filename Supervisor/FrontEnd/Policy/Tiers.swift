@@ -80,6 +80,7 @@ struct PolicyTiers {
         let speaking = tiers.filter {
             $0.policy.stated.contains("env.inherit") || $0.policy.stated.contains("env.pass")
         }
+        let isStrangersWord = speaking.allSatisfy { $0.name == .project }
         let passing = speaking.map { $0.policy.environment.matcher() }
         let masking = tiers.map { $0.policy.environment.matcher() }
         let needed = ["HOME", "USER", "LOGNAME", "LANG", "TERM", "TZ"]
@@ -87,11 +88,12 @@ struct PolicyTiers {
         let never = ["BASH_ENV", "ENV", "PATH"]
         var values = ["PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
         for (name, value) in caller where !never.contains(name) {
-            if needed.contains(name) || !passing.isEmpty && passing.allSatisfy({ $0.passes(name) }) {
+            if needed.contains(name) || !isStrangersWord && passing.allSatisfy({ $0.passes(name) }) {
                 values[name] = value
             }
         }
-        for tier in tiers { values.merge(tier.policy.environment.set) { $1 } }
+        // A project's file is a stranger's, and a variable such as LD_PRELOAD runs anything.
+        for tier in tiers where tier.name != .project { values.merge(tier.policy.environment.set) { $1 } }
         for name in values.keys where unset.contains(where: { $0.matches(name) }) { values[name] = nil }
         let masked = values.keys.filter { name in masking.contains { $0.masks(name) } }.sorted()
         for name in masked { values[name] = nil }
