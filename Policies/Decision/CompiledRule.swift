@@ -42,8 +42,10 @@ struct JudgedCommand {
     var name: String
     /// Whether the name leads to where the policy's PATH leads.
     var isTrustedName: Bool
-    /// Whether a path is in the workspace.
+    /// Whether a path is in the workspace, wherever the command is.
     var isInWorkspace: (String) -> Bool
+    /// Whether it is from some place where the command may be.
+    var mayBeInWorkspace: (String) -> Bool
     /// Whether `[fs]` lets a path be read.
     var isReadable: (String) -> Bool
 }
@@ -270,7 +272,7 @@ struct CompiledPattern: Sendable {
         guard word.form == .literal else { return true }
         return switch kind {
         case .any, .path: true
-        case .workspace: command.isInWorkspace(word.text)
+        case .workspace: command.mayBeInWorkspace(word.text)
         case .glob(let glob): glob.matches(word.text)
         case .url: webHost(word.text) != nil
         case .number: isNumber(word.text)

@@ -490,12 +490,13 @@ struct Judge {
         }
         var named = words
         named[0].text = name
-        // The closures answer for the first place that a command may be in; requests ask about all of them.
-        let directory = directories[0], judge = self
+        // An allow must hold wherever the command may be; a denial, wherever it could be.
+        let judge = self
         return JudgedCommand(
             words: words, invocation: Invocation(named, table: engine.table), name: name, isTrustedName: isTrusted,
-            isInWorkspace: { judge.isInWorkspace($0, from: directory) },
-            isReadable: { judge.isReadable($0, from: directory) })
+            isInWorkspace: { text in judge.directories.allSatisfy { judge.isInWorkspace(text, from: $0) } },
+            mayBeInWorkspace: { text in judge.directories.contains { judge.isInWorkspace(text, from: $0) } },
+            isReadable: { text in judge.directories.allSatisfy { judge.isReadable(text, from: $0) } })
     }
 
     // MARK: - Texts

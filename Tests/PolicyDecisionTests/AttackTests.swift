@@ -115,4 +115,22 @@ import Testing
             #expect(engine.judge("make").decision == .ask && engine.judge("$(make)").decision == .ask)
         }
     }
+
+    /// An allow has to hold wherever a `cd` may have led.
+    @Test func classesHoldWhereverTheCommandIs() throws {
+        let policy = """
+            version = 1
+            [[command]]
+            argv = ["cd", "<any>"]
+            decision = "allow"
+            [[command]]
+            argv = ["frob", "<workspace>"]
+            decision = "allow"
+            [fs]
+            read = ["/"]
+            """
+        let engine = try Narrow.engine(policy)
+        #expect(engine.judge("frob x").decision == .allow)
+        #expect(engine.judge("cd /elsewhere && frob x").decision == .ask)
+    }
 }
