@@ -23,8 +23,8 @@ struct CompiledFileRules: Sendable {
     private let protect: [Located<PathPattern>]
     private let read: [Located<PathPattern>]
     private let write: [Located<PathPattern>]
-    private let isReadStated: Bool
-    private let isWriteStated: Bool
+    /// Whether the policy speaks of files at all.
+    private let speaksOfFiles: Bool
 
     init(_ policy: Policy) {
         let rules = policy.fileSystem
@@ -32,8 +32,7 @@ struct CompiledFileRules: Sendable {
         protect = rules.protect
         read = rules.read
         write = rules.write
-        isReadStated = policy.stated.contains("fs.read") || policy.stated.contains("fs.write")
-        isWriteStated = isReadStated
+        speaksOfFiles = policy.stated.contains("fs.read") || policy.stated.contains("fs.write")
     }
 
     /// A path as the patterns see it: its names below each anchor that it lies in.
@@ -89,13 +88,13 @@ struct CompiledFileRules: Sendable {
                 return FileAnswer(decision: .allow, rule: "fs.read", pattern: pattern)
             }
             // A policy that does not speak of files leaves the workspace readable, and asks about the rest.
-            if !isReadStated {
+            if !speaksOfFiles {
                 return FileAnswer(decision: place.fromWorkspace == nil ? .ask : .allow, rule: "fs.read")
             }
             return FileAnswer(decision: .deny, rule: "fs.read", list: (read.first ?? write.first)?.location)
         }
         return FileAnswer(
-            decision: isWriteStated ? .deny : .ask, rule: "fs.write", list: (write.first ?? read.first)?.location)
+            decision: speaksOfFiles ? .deny : .ask, rule: "fs.write", list: (write.first ?? read.first)?.location)
     }
 
     /// The denied pattern that some path could match which a shell's pattern stands for; nil where there is none.

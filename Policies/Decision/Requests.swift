@@ -74,7 +74,8 @@ extension Judge {
         }
     }
 
-    private static let jailHome = ["home", "cordon"]
+    /// The home of a jail: `${home}` in a pattern.
+    static let jailHome = ["home", "cordon"]
     /// What every process may use, in a jail or not: no file is behind it.
     private static let alwaysThere: Set<String> = [
         "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/stdin", "/dev/stdout",

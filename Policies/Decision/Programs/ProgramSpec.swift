@@ -82,7 +82,6 @@ struct ProgramSpec: Sendable {
     var effects: Set<Effect> = []
     var hasSubcommands = false
     var defaultSubcommand: String?
-    var environment: [String] = []
     var note: String?
 
     /// Whether a file's name that begins with a dash could do harm.
@@ -137,7 +136,6 @@ extension ProgramSpec {
                     guard let effect = name.word.flatMap(Effect.init(rawValue:)) else { return nil }
                     effects.insert(effect)
                 }
-            case "environment": environment = children.compactMap(\.word)
             case "subcommand": hasSubcommands = node.kind == .boolean(true)
             case "default": defaultSubcommand = node.word
             case "note": note = node.word

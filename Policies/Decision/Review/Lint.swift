@@ -197,7 +197,7 @@ extension Policy {
         let files = CompiledFileRules(self), workspace = ["workspace"]
         return paths.filter { path in
             let names = workspace + PathPattern.components(of: path).map(String.init)
-            let place = CompiledFileRules.Place(names, workspace: workspace, home: ["home", "cordon"])
+            let place = CompiledFileRules.Place(names, workspace: workspace, home: Judge.jailHome)
             let grant = files.grant(place, access)
             return grant.decision == .allow && grant.pattern != nil && files.denial(place, access) == nil
         }
