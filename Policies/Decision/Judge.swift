@@ -29,14 +29,6 @@ struct Judge {
         /// The command's own words.
         var original: [String]
 
-        init(index: Int, front: [String], place: Int, flags: [String], words: [String]) {
-            self.index = index
-            self.front = front
-            self.place = place
-            self.flags = flags
-            original = words
-        }
-
         /// What comes behind one of the words.
         func added(behind number: Int) -> [String] {
             (number == 0 ? front : []) + (number == place ? flags : [])
@@ -309,7 +301,7 @@ struct Judge {
             // Behind the subcommand, or behind the program where there is none.
             let place = words.dropFirst().firstIndex { $0.text == invocation.written.last } ?? 0
             rewrites.append(
-                Rewrite(index: index, front: front, place: place, flags: rewrite.flags, words: words.map(\.text)))
+                Rewrite(index: index, front: front, place: place, flags: rewrite.flags, original: words.map(\.text)))
         }
         guard request.asIs else { return }
         step.add(
@@ -357,12 +349,7 @@ struct Judge {
         if invocation.options.contains(where: { $0.spec?.executes ?? false }) { return true }
         // To a shell `+e` is an option too, with `-c` behind it.
         if invocation.operands.contains(where: { $0.kind == .script && $0.word.text.hasPrefix("+") }) { return true }
-        let runsCommands =
-            spec.operands.contains { $0.kind == .innerCommand || $0.kind == .command }
-            || spec.options.values.contains { option in
-                if case .value(.command) = option.form { true } else { false }
-            } || spec.conditional.contains { $0.operands.contains { $0.kind == .command } }
-        if runsCommands, invocation.mayHideOptions || invocation.options.contains(where: { $0.spec == nil }) {
+        if spec.runsCommands, invocation.mayHideOptions || invocation.options.contains(where: { $0.spec == nil }) {
             return true
         }
         return invocation.readsProgramFromInput

@@ -235,9 +235,8 @@ extension Judge {
                 globs.append(glob)
             }
             let fromWorkspace = base.starts(with: workspace) ? Array(globs.dropFirst(workspace.count)) : nil
-            for tier in engine.tiers {
+            for tier in engine.tiers where !request.isJailed {
                 guard let denial = tier.files.possibleDenial(globs, fromWorkspace, access) else { continue }
-                if request.isJailed { continue }
                 return step.add(
                     Evidence(
                         decision: .ask,

@@ -84,9 +84,17 @@ struct ProgramSpec: Sendable {
     var defaultSubcommand: String?
     var note: String?
 
-    /// Whether a file's name that begins with a dash could do harm.
-    var hasPowerfulOptions: Bool {
-        options.values.contains { option in
+    /// Whether it runs a command in its words. Asked of each command, so it is found once.
+    var runsCommands = false
+    /// Whether a file's name that begins with a dash could do harm; found once as well.
+    var hasPowerfulOptions = false
+
+    private mutating func findPowers() {
+        runsCommands =
+            operands.contains { $0.kind == .innerCommand || $0.kind == .command }
+            || options.values.contains { if case .value(.command) = $0.form { true } else { false } }
+            || conditional.contains { $0.operands.contains { $0.kind == .command } }
+        hasPowerfulOptions = options.values.contains { option in
             switch option.form {
             case .value(.write), .optional(.write), .equals(.write), .value(.read), .optional(.read): true
             default: !option.isHarmless
@@ -143,6 +151,7 @@ extension ProgramSpec {
             }
         }
         longNames = options.keys.filter { $0.hasPrefix("--") }
+        findPowers()
         // Of options with values the table keeps no order: a letter is taken for every long name that begins with it.
         for (name, option) in options where !name.hasPrefix("--") && name.utf8.count == 2 {
             guard case .flag = option.form, !option.executes, !option.writes else {
