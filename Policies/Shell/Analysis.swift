@@ -9,7 +9,7 @@
 public func analyse(_ command: [UInt8]) throws(OpaqueCommand) -> ShellProgram {
     let scan = try ShellScanner.scan(command)
     let reading = try ShellParser.parse(scan.tokens)
-    guard try SyntaxTree(scan.plain).agrees(with: reading) else {
+    guard try SyntaxTree(reading.withFewPipes(scan.plain)).agrees(with: reading) else {
         throw OpaqueCommand("two parsers read it differently", at: 0..<command.count)
     }
     return reading.program

@@ -101,6 +101,9 @@ import Testing
         "case x in " + String(repeating: "x) ls;; ", count: 50_000) + "esac",
         "cat <<E\n" + String(repeating: "$(ls) $x\n", count: 50_000) + "E",
         "ls " + String(repeating: "$'\\n'", count: 100_000), "l" + String(repeating: "\\\n", count: 300_000) + "s",
+        // The fuzzer found these two forms: the other parser doubles its work with each pipe.
+        "t <> t" + String(repeating: " | cat", count: 60) + " >&- t\"e\"",
+        "t|t|t\n{t" + String(repeating: "|t", count: 60) + "|cs |a]",
     ])
     func boundedTime(_ command: String) {
         let clock = ContinuousClock()
