@@ -130,6 +130,22 @@ public var effectiveUser: UInt32 { geteuid() }
 /// The corresponding C function is `setsid`.
 public func startSession() throws(Errno) { try check(setsid()) }
 
+/// The session of this process (credentials(7)), told apart from any other one since the machine was installed: the id of
+/// the boot, the leader's pid, and when it started; nil where the leader is gone or not to be seen.
+public func terminalSession() -> String? {
+    let leader = getsid(0)
+    // The name in parentheses may hold anything; what follows the last one is numbers (proc(5), /proc/pid/stat).
+    guard leader > 0, let boot = try? readText("/proc/sys/kernel/random/boot_id"),
+        let state = try? readText("/proc/\(leader)/stat"), let name = state.lastIndex(of: ")")
+    else {
+        return nil
+    }
+    let fields = state[name...].split(separator: " ")
+    // The start time is field 22, and the name was the second.
+    guard fields.count > 20 else { return nil }
+    return "\(boot.filter { !$0.isNewline })-\(leader)-\(fields[20])"
+}
+
 /// How many processors are online.
 ///
 /// The corresponding C function is `sysconf` with `_SC_NPROCESSORS_ONLN`.

@@ -209,7 +209,8 @@ public let policyKeys = [
     PolicyKey("identity", "hostname", .string, "cordon", "The host name in the jail.", "\"cordon\""),
     PolicyKey(
         "approval", "scopes", .listOfWords(ApprovalRules.Scope.allCases.map(\.rawValue)), "once",
-        "For what an answer holds: this request, or all of exactly this argv until the session ends.", "[\"once\"]"),
+        "For what an answer holds: this request, or all of exactly this argv until the session (of `cordon run`: the terminal's) ends.",
+        "[\"once\"]"),
     PolicyKey("approval", "expiry", .string, "none", "How long a request waits, and an answer holds.", "\"10m\""),
     PolicyKey(
         "approval", "approvers", .listOfWords(ApprovalRules.Approver.allCases.map(\.rawValue)), "terminal",

@@ -13,9 +13,14 @@ struct JudgedRun {
     let refusal: Outcome?
 
     /// - Parameter isAsked: false for a plan that is only printed, to which an `ask` is no obstacle.
-    init(_ command: [String], verdict: Verdict, tiers: PolicyTiers, isAsked: Bool) {
+    init(
+        _ command: [String], verdict: Verdict, in place: Workspace, tiers: [Tier],
+        environment: [(name: String, value: String)], isAsked: Bool
+    ) {
         var decision = verdict.decision
-        if decision == .ask { decision = isAsked ? Self.answer(verdict, command, tiers) : .allow }
+        if decision == .ask {
+            decision = isAsked ? Self.answer(verdict, command, place, tiers, environment) : .allow
+        }
         argv = verdict.argv ?? command
         // Names of variables in a policy were read as globs before.
         unset = verdict.environmentUnset.compactMap { try? Glob($0) }
@@ -33,39 +38,31 @@ struct JudgedRun {
         unset.isEmpty ? variables : variables.filter { variable in !unset.contains { $0.matches(variable.name) } }
     }
 
-    /// Asks the person at the terminal; without one, the policy's `headless_ask` answers.
-    private static func answer(_ verdict: Verdict, _ command: [String], _ tiers: PolicyTiers) -> Decision {
-        // The terminal itself, not standard input: that is the command's, and may be what an agent writes.
-        let approvers = tiers.tiers.compactMap { $0.policy.approval.approvers?.value }
-        guard approvers.allSatisfy({ $0.contains(.terminal) }), isTerminal(0), isTerminal(2),
-            let terminal = try? open("/dev/tty", .readWrite)
-        else {
+    /// What the person said before, or says now; without a terminal, the policies' `headless_ask` answers.
+    private static func answer(
+        _ verdict: Verdict, _ command: [String], _ place: Workspace, _ tiers: [Tier],
+        _ environment: [(name: String, value: String)]
+    ) -> Decision {
+        let terms = ApprovalTerms(tiers)
+        let store = terms.contains(.session) ? ApprovalStore(environment) : nil
+        let key = store == nil ? "" : ApprovalStore.key(command, in: place, tiers)
+        if terms.areForTerminal, store?.holds(key) == true { return .allow }
+        guard terms.areForTerminal, isTerminal(0), isTerminal(2) else {
             // A stranger's file may refuse, and never allow.
-            let answers = tiers.tiers.compactMap { tier in
+            let answers = tiers.compactMap { tier in
                 tier.policy.defaults.headlessAsk.map(\.value).flatMap {
                     tier.name == .project && $0 == .allow ? nil : $0
                 }
             }
             return answers.max() ?? .deny
         }
-        var text = "cordon: may this be run? \(printable(command.map(shellWord).joined(separator: " ")))\n"
-        if let reason = verdict.mainEvidence {
-            text += "  \(printable(reason.rule)): \(printable(reason.reason))\n"
-        }
-        text += "[y/N] "
-        do throws(Errno) {
-            try terminal.writeAll(Array(text.utf8))
-            var line: [UInt8] = []
-            while line.last != UInt8(ascii: "\n"), line.count < 100 {
-                var byte: [UInt8] = [0]
-                if try terminal.read(into: &byte, upTo: 1) == 0 { break }
-                line += byte
+        guard let scope = askAtTerminal(verdict, command, terms, canRemember: store != nil) else { return .deny }
+        if scope == .session, let store {
+            do throws(Errno) { try store.remember(key, for: terms.expiry) } catch {
+                put("cordon: the approval holds for once: it cannot be remembered: \(error.message)\n", to: 2)
             }
-            let isYes = ["y\n", "Y\n", "yes\n"].contains { line.elementsEqual($0.utf8) }
-            return isYes ? .allow : .deny
-        } catch {
-            return .deny
         }
+        return .allow
     }
 }
 

@@ -65,7 +65,7 @@ private func execute(_ options: RunOptions) throws(RunRefusal) -> Outcome {
                 step: "policy", object: tiers.session.name,
                 remedy: "it grants no files, so nothing can be run by it: write `fs.read`, as preset:readonly does"))
     }
-    let judged = try judge(options.command, by: tiers, place, isAsked: !options.printPlan)
+    let judged = try judge(options.command, by: tiers, place, environment, isAsked: !options.printPlan)
     if let refusal = judged.refusal { return refusal }
     let prepared = try plan(policy, options, place, judged.environment(environment), machine)
     guard let supervisor else {
@@ -125,7 +125,8 @@ extension RunRefusal {
 
 /// Asks the engine before anything starts.
 private func judge(
-    _ command: [String], by tiers: PolicyTiers, _ place: Workspace, isAsked: Bool
+    _ command: [String], by tiers: PolicyTiers, _ place: Workspace, _ environment: [(name: String, value: String)],
+    isAsked: Bool
 ) throws(RunRefusal) -> JudgedRun {
     do throws(PolicyError) {
         return JudgedRun(
@@ -133,7 +134,7 @@ private func judge(
             verdict: try tiers.engine().judge(
                 CommandRequest(
                     .argv(command), workspace: place.path, directory: place.directory, isJailed: true)),
-            tiers: tiers, isAsked: isAsked)
+            in: place, tiers: tiers.tiers, environment: environment, isAsked: isAsked)
     } catch {
         throw RunRefusal(error, by: nil)
     }

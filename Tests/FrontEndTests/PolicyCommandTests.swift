@@ -400,18 +400,85 @@ private let narrow = """
     }
 
     /// The person at the terminal is asked, whatever the command's own input is.
-    @Test(arguments: [("y\n", Int32(0)), ("n\n", 126), ("\n", 126)]) func asksAtATerminal(
+    @Test(arguments: [("y\n", Int32(0)), ("n\n", 126), ("\n", 126), ("s\n", 126)]) func asksAtATerminal(
         _ answer: String, _ code: Int32
     ) throws {
-        let folder = try Folder([
-            "p.toml":
-                "version = 1\nextends = [\"preset:agent\"]\n[[command]]\nid = \"ask-uname\"\nargv = [\"uname\"]\ndecision = \"ask\"\n"
-        ])
+        let folder = try Folder(["p.toml": Self.askingForUname])
         // script(1) gives it a terminal, on which what is its own input is typed.
         let run = try execute(
             ["script", "-qefc", "\(cordon) run --policy p.toml -- uname", "/dev/null"], directory: folder.path,
             input: answer)
         #expect(run.status == code && run.output.contains("may this be run? uname"), "\(run.output)")
         #expect(run.output.contains("Linux") == (code == 0))
+    }
+
+    private static let askingForUname =
+        "version = 1\nextends = [\"preset:agent\"]\n[[command]]\nid = \"ask-uname\"\nargv = [\"uname\", \"...\"]\ndecision = \"ask\"\n"
+
+    /// How often the person was asked, and how often the command ran.
+    private func inOneTerminal(_ folder: Folder, _ script: String, typing: String) throws -> (asked: Int, ran: Int) {
+        let run = try execute(
+            ["script", "-qefc", "sh -c '\(script)'", "/dev/null"],
+            environment: ["XDG_STATE_HOME": folder.path + "/state", "CORDON": "\(cordon)"],
+            directory: folder.path, input: typing)
+        return (
+            run.output.components(separatedBy: "may this be run?").count - 1,
+            run.output.components(separatedBy: "Linux").count - 1
+        )
+    }
+
+    /// An answer for the session is about exactly these words in this place, and ends with the terminal's session.
+    @Test func anAnswerHoldsForTheSession() throws {
+        let folder = try Folder([
+            "p.toml": Self.askingForUname + "[approval]\nscopes = [\"once\", \"session\"]\n", "sub/x": "",
+        ])
+        let run = "$CORDON run --policy p.toml --"
+        let first = try inOneTerminal(folder, "\(run) uname; \(run) uname </dev/null; \(run) uname", typing: "s\n")
+        #expect(first == (asked: 1, ran: 3))
+        let other = try inOneTerminal(folder, "\(run) uname", typing: "n\n")
+        #expect(other == (asked: 1, ran: 0))
+        let words = try inOneTerminal(folder, "\(run) uname; \(run) uname -s", typing: "s\nn\n")
+        #expect(words == (asked: 2, ran: 1))
+        let place = try inOneTerminal(
+            folder, "\(run) uname; cd sub; $CORDON run --policy ../p.toml -- uname", typing: "s\nn\n")
+        #expect(place == (asked: 2, ran: 1))
+        // A policy that was changed is another policy.
+        let policy = try inOneTerminal(
+            folder, "\(run) uname; echo \"expiry = \\\"1h\\\"\" >>p.toml; \(run) uname", typing: "s\nn\n")
+        #expect(policy == (asked: 2, ran: 1))
+        // A state file that somebody damaged approves nothing.
+        let damaged = try inOneTerminal(
+            folder, "\(run) uname; sed -i s/[0-9]*$/x/ state/cordon/approved; \(run) uname", typing: "s\nn\n")
+        #expect(damaged == (asked: 2, ran: 1))
+    }
+
+    /// A request waits no longer than `expiry`, and an answer holds no longer.
+    @Test func anAnswerExpires() throws {
+        let folder = try Folder([
+            "p.toml": Self.askingForUname + "[approval]\nscopes = [\"session\"]\nexpiry = \"900ms\"\n"
+        ])
+        let run = "$CORDON run --policy p.toml --"
+        let twice = try inOneTerminal(folder, "\(run) uname; sleep 1; \(run) uname", typing: "s\nn\n")
+        #expect(twice == (asked: 2, ran: 1))
+        // A terminal at which nobody types: a FIFO that has a writer, and never an end.
+        let silent = try execute(
+            ["bash", "-c", "mkfifo f; script -qefc \"\(cordon) run --policy p.toml -- uname\" /dev/null <>f"],
+            directory: folder.path)
+        #expect(silent.status == 126 && silent.output.contains("not answered in time"), "\(silent.output)")
+    }
+
+    /// A stranger's project may forbid answers for the session, and cannot introduce them.
+    @Test(arguments: [
+        ("\"once\", \"session\"", "\"once\"", 2), ("\"once\"", "\"session\"", 0),
+        ("\"once\", \"session\"", "\"session\"", 1),
+    ])
+    func aProjectGivesNoScope(_ own: String, _ project: String, _ asked: Int) throws {
+        let folder = try Folder([
+            "p.toml": Self.askingForUname + "[approval]\nscopes = [\(own)]\n",
+            ".cordon.toml": "version = 1\n[approval]\nscopes = [\(project)]\n",
+        ])
+        let run = "$CORDON run --policy p.toml --"
+        let result = try inOneTerminal(folder, "\(run) uname; \(run) uname", typing: "s\ns\n")
+        #expect(result == (asked: asked, ran: asked == 1 ? 2 : 0))
     }
 }
