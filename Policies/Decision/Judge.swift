@@ -150,7 +150,7 @@ struct Judge {
     }
 
     /// What a run would do about it: where no tier grants any file, there is no run.
-    private var enforcement: Enforcement { engine.tiers.allSatisfy(\.isVerdictOnly) ? .checkOnly : .broker }
+    var enforcement: Enforcement { engine.tiers.allSatisfy(\.isVerdictOnly) ? .checkOnly : .broker }
 
     // MARK: - Strings
 
@@ -286,6 +286,7 @@ struct Judge {
         if let strictest = evidence.map(\.decision).max() {
             for item in evidence where item.decision == strictest || item.decision != .allow { step.add(item) }
         }
+        for item in suspects(in: command) { step.add(item) }
         judgeRequests(command, &step)
         if step.decision == .allow, !rewrite.isEmpty { apply(rewrite, to: words, invocation, index: index, &step) }
         return step
@@ -344,7 +345,7 @@ struct Judge {
 
     /// Whether a program runs a command that its words do not show: a wrapper or a shell with an option that is not known, an
     /// option that executes, an interpreter that reads its program from its input.
-    private func hidesCommand(_ invocation: Invocation) -> Bool {
+    func hidesCommand(_ invocation: Invocation) -> Bool {
         guard let spec = invocation.spec else { return false }
         if invocation.options.contains(where: { $0.spec?.executes ?? false }) { return true }
         // To a shell `+e` is an option too, with `-c` behind it.
@@ -467,7 +468,7 @@ struct Judge {
         "/usr/bin", "/bin", "/usr/local/bin", "/usr/sbin", "/sbin", "/usr/local/sbin",
     ]
 
-    private func judgedCommand(_ words: [Word]) -> JudgedCommand {
+    func judgedCommand(_ words: [Word]) -> JudgedCommand {
         let written = words[0].text
         var name = written
         var isTrusted = !engine.tiers.contains { $0.writableSearchPath != nil }
@@ -488,7 +489,7 @@ struct Judge {
 
     // MARK: - Texts
 
-    private func title(_ words: [Word]) -> String {
+    func title(_ words: [Word]) -> String {
         // As long as a person reads; a hostile command has megabytes.
         var text = ""
         for word in words {

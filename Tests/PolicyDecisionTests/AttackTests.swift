@@ -133,4 +133,51 @@ import Testing
         #expect(engine.judge("frob x").decision == .allow)
         #expect(engine.judge("cd /elsewhere && frob x").decision == .ask)
     }
+
+    private func denyingRm() throws -> Engine {
+        try Narrow.engine(
+            """
+            version = 1
+            [defaults]
+            command = "allow"
+            opaque = "allow"
+            [[command]]
+            id = "no-rm"
+            argv = ["rm", "..."]
+            decision = "deny"
+            """)
+    }
+
+    /// Programs that run what the table cannot tell: the denied name anywhere in their words is enough.
+    @Test(arguments: [
+        "setarch x86_64 rm x", "setarch -R rm x", "linux64 rm x", "sudo -h host rm x", "zsh -c 'rm x'",
+        "fish -c 'cd y; rm x'",
+        "tmux new-session -d 'rm x'", "tmux send-keys 'rm x' Enter", "bwrap --ro-bind / / rm x",
+        "firejail --net=none rm x",
+        "nsenter -t 1 -m rm x", "docker exec c rm x", "docker run -v /:/h i /bin/rm x", "gdb -ex run --args rm x",
+        "fd -x rm", "less +!rm f", "man -P rm ls", "env -S 'rm x'", "git -c alias.x='!rm x' x", "make SHELL=/bin/rm",
+        "sort --compress-program=rm f", "awk 'BEGIN{system(\"rm x\")}'", "sed 's/x/rm y/e' f", "uv run rm x",
+        "poetry run rm x", "bundle exec rm x", "direnv exec . rm x", "faketime x rm y", "expect -c 'spawn rm x'",
+        "start-stop-daemon --start --exec /bin/rm -- x", "sudo zsh -c \"x; rm x\"",
+    ]) func hiddenInOtherPrograms(_ command: String) throws {
+        let verdict = try denyingRm().judge(command)
+        #expect(verdict.decision == .deny && verdict.evidence.contains { $0.rule == "no-rm" }, "\(verdict.evidence)")
+    }
+
+    /// The same word where it is no program.
+    @Test(arguments: [
+        "npm rm left-pad", "docker rm c", "docker image rm c", "cargo rm serde", "make rm", "bash tool.sh rm",
+        "aws s3 rm s3://x",
+        "python3 rm.py", "git remote rm origin", "git commit -m 'rm x'", "pip install rm", "grep rm f", "sed -n 1p rm",
+        "awk '/rm/' f", "man rm", "sudo ls rm", "timeout 5 ls rm",
+    ]) func noFalseAlarm(_ command: String) throws {
+        let verdict = try denyingRm().judge(command)
+        #expect(verdict.decision == .allow, "\(verdict.evidence)")
+    }
+
+    /// So many names that trying them all would take its time.
+    @Test func manySuspects() throws {
+        let verdict = try denyingRm().judge("zsh -c '" + String(repeating: "rm ", count: 300_000) + "'")
+        #expect(verdict.decision != .allow)
+    }
 }
