@@ -175,6 +175,7 @@ struct CompiledPattern: Sendable {
         switch operand.kind {
         case nil: return "\(shown) is more than the program is known to take"
         case .cwd, .code, .assignment, .config, .program: return "\(shown) can change what is run"
+        case .target where operand.word.text.utf8.contains(UInt8(ascii: "=")): return "\(shown) sets a variable"
         case .awkScript where !AwkScript.isHarmless(operand.word.text): return "the program does more than print"
         case .jqFilter where !JqFilter.isHarmless(operand.word.text): return "the filter does more than filter"
         case .printfFormat where !PrintfFormat.isHarmless(operand.word.text): return "the format assigns a variable"

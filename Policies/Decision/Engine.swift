@@ -56,7 +56,8 @@ public struct CommandRequest: Sendable {
 
 /// Judges requests by the tiers of a policy. Making one compiles the rules; judging keeps nothing.
 public struct Engine: Sendable {
-    /// Gives the absolute path without links that a path leads to, as far as it exists; nil where that is not known.
+    /// Gives the absolute path without links that a path leads to, what does not exist yet included; nil where that is not
+    /// known.
     public typealias Resolver = @Sendable (String) -> String?
 
     /// Gives the paths below a directory whose names match a shell's patterns, as they are now; nil where they are too many.
@@ -64,7 +65,7 @@ public struct Engine: Sendable {
 
     let tiers: [CompiledTier]
     let table: ProgramTable
-    let resolve: Resolver
+    let resolve: Resolver?
     let expand: Expander?
 
     /// Compiles tiers.
@@ -74,7 +75,7 @@ public struct Engine: Sendable {
     ///   - expand: finds the files that a pattern stands for. Without it, a pattern is judged by what it could stand for.
     /// - Throws: ``PolicyError`` for expressions that cannot be compiled.
     public init(
-        _ tiers: [Tier], resolve: @escaping Resolver = { _ in nil }, expand: Expander? = nil
+        _ tiers: [Tier], resolve: Resolver? = nil, expand: Expander? = nil
     ) throws(PolicyError) {
         var compiled: [CompiledTier] = []
         for tier in tiers { compiled.append(try CompiledTier(tier)) }

@@ -8,8 +8,13 @@ struct Judge {
     let workspace: [String]
     /// Where a command may be when it runs: more than one place behind a `cd`.
     var directories: [[String]]
+    /// Whether it may be anywhere else too: then a path that does not start at the root leads nobody knows where.
+    private(set) var isLost = false
+    let finder: PlaceFinder
     /// Commands inside commands inside commands.
     private static let deepest = 8
+    /// Places where a command may be.
+    private static let mostPlaces = 16
     /// Reasons in one verdict.
     private static let mostEvidence = 256
     private var depth = 0
@@ -43,6 +48,7 @@ struct Judge {
     init(engine: Engine, request: CommandRequest) {
         self.engine = engine
         self.request = request
+        finder = PlaceFinder(engine: engine)
         workspace = PathPattern.components(of: request.workspace).map(String.init)
         directories = [normalized(PathPattern.components(of: request.directory).map(String.init))]
     }
@@ -55,8 +61,11 @@ struct Judge {
         if argv.contains(where: { $0.utf8.contains(0) }) {
             return opaqueVerdict("a word contains a NUL byte", matched: "")
         }
+        if argv.contains(where: joinsMarks) {
+            return opaqueVerdict("a mark is joined to a character of ASCII, or stands for one", matched: "")
+        }
         let step = judge(words: argv.map { Word(text: $0) }, index: 0, canRewrite: true)
-        var verdict = finish([step])
+        var verdict = finish([step] + startingPlace())
         if verdict.decision == .allow { verdict.argv = rewrites.first?.words ?? argv }
         return verdict
     }
@@ -75,16 +84,45 @@ struct Judge {
         // Only comments and blanks: bash runs nothing.
         if program.commands.isEmpty { return finish([]) }
         let steps = judge(program, canRewrite: true)
-        var verdict = finish(steps)
+        var verdict = finish(steps + startingPlace())
         guard verdict.decision == .allow else { return verdict }
         if program.isSimple, program.groupRedirections.isEmpty, let command = program.commands.first,
             command.redirections.isEmpty, !command.words.contains(where: \.isPattern)
         {
             verdict.argv = rewrites.first?.words ?? command.words.map(\.text)
         } else if verdict.isRewritten {
-            verdict.command = rewritten(string, program)
+            let command = rewritten(string, program)
+            guard isSame(Array(command.utf8), as: program) else { return unwritableVerdict(steps) }
+            verdict.command = command
         }
         return verdict
+    }
+
+    /// Whether a rewritten string has the words that were judged, and nothing else.
+    private func isSame(_ string: [UInt8], as program: ShellProgram) -> Bool {
+        guard let again = try? analyse(string), again.commands.count == program.commands.count else { return false }
+        let changes = Dictionary(rewrites.map { ($0.index, $0.words) }) { first, _ in first }
+        return zip(program.commands, again.commands).enumerated().allSatisfy { index, pair in
+            let words = changes[index] ?? pair.0.words.map(\.text)
+            return sameNames(words, pair.1.words.map(\.text))
+                && pair.0.redirections.count == pair.1.redirections.count
+        }
+    }
+
+    private mutating func unwritableVerdict(_ steps: [Step]) -> Verdict {
+        let evidence = Evidence(
+            decision: .ask, rule: "rewrite", matched: "",
+            reason: "it is allowed only rewritten, and cannot be written anew",
+            remedy: "write its words without control characters, or as separate commands", enforced: .broker)
+        return finish(steps + [Step(title: "the rewritten string", decision: .ask, evidence: [evidence])])
+    }
+
+    /// Where it starts is what many programs read without naming it.
+    private func startingPlace() -> [Step] {
+        guard !request.isJailed, !directories[0].starts(with: workspace, by: sameBytes) else { return [] }
+        var step = Step(title: "the working directory", decision: .allow, evidence: [])
+        judge(path: Word(text: "."), .read, "the working directory", &step)
+        return [step]
     }
 
     /// Whether every command of the string is one that a rule is about.
@@ -155,8 +193,8 @@ struct Judge {
     // MARK: - Strings
 
     private mutating func judge(_ program: ShellProgram, canRewrite: Bool) -> [Step] {
-        let before = directories
-        defer { directories = before }
+        let before = (directories, isLost)
+        defer { (directories, isLost) = before }
         var steps: [Step] = []
         for (index, command) in program.commands.enumerated() {
             var step: Step
@@ -191,20 +229,50 @@ struct Judge {
             !target.text.isEmpty
         else { return false }
         // Whether it succeeds is not known, so either place is where the next command may be.
+        return enter(target.text)
+    }
+
+    /// Adds the places to which a text may lead to those where the next command may be; false where they are too many.
+    private mutating func enter(_ text: String) -> Bool {
         for directory in directories {
-            let place = path(target.text, from: directory)
-            if !directories.contains(place) { directories.append(place) }
+            let place = path(text, from: directory)
+            if directories.contains(where: { sameNames($0, place) }) { continue }
+            guard directories.count < Self.mostPlaces else {
+                isLost = true
+                return false
+            }
+            directories.append(place)
         }
-        return directories.count <= 16
+        return true
+    }
+
+    /// For a command and what it runs: where options such as `-C DIR` lead.
+    private mutating func enterDirectories(of invocation: Invocation) -> Bool {
+        var isMoved = false
+        for option in invocation.options {
+            if ["-execdir", "-okdir"].contains(option.name) {
+                isLost = true
+                isMoved = true
+            }
+            guard option.kind == .cwd, let value = option.value else { continue }
+            if value.form != .literal || !enter(value.text) { isLost = true }
+            isMoved = true
+        }
+        return isMoved
     }
 
     private func add(_ redirection: ShellRedirection, to step: inout Step) {
         switch redirection.target {
-        case .read(let word): judge(path: Word(word), .read, "a redirection", &step)
-        case .write(let word): judge(path: Word(word), .write, "a redirection", &step)
+        case .read(let word):
+            judge(path: Word(word), .read, "a redirection", &step)
+            judge(connection: Word(word), &step)
+        case .write(let word):
+            judge(path: Word(word), .write, "a redirection", &step)
+            judge(connection: Word(word), &step)
         case .readAndWrite(let word):
             judge(path: Word(word), .read, "a redirection", &step)
             judge(path: Word(word), .write, "a redirection", &step)
+            judge(connection: Word(word), &step)
         case .duplicate, .text: break
         }
     }
@@ -255,7 +323,10 @@ struct Judge {
     private static let appending: Set<String> = ["xargs", "parallel"]
 
     private mutating func judge(words: [Word], index: Int, canRewrite: Bool) -> Step {
-        let command = judgedCommand(words)
+        let before = (directories, isLost)
+        defer { (directories, isLost) = before }
+        var command = judgedCommand(words)
+        if enterDirectories(of: command.invocation) { command = judgedCommand(words) }
         let invocation = command.invocation
         var step = Step(title: title(words), decision: .allow, evidence: [])
         judgeInner(invocation, &step)
@@ -273,10 +344,7 @@ struct Judge {
             if tier.name == .project { continue }
             hasOwnWord = true
             // Tiers that extend the same preset say the same.
-            rewrite.config += change.config.filter { !rewrite.config.contains($0) }
-            rewrite.options += change.options.filter { !rewrite.options.contains($0) }
-            rewrite.flags += change.flags.filter { !rewrite.flags.contains($0) }
-            rewrite.environmentUnset += change.environmentUnset.filter { !rewrite.environmentUnset.contains($0) }
+            rewrite = rewrite.adding(change)
         }
         // A tier that has only heard of the whole is silent about a wrapper that runs nothing of its own.
         if !hasOwnWord, !isTransparent {
@@ -340,6 +408,7 @@ struct Judge {
     /// Why it cannot be told what a command does, where it cannot.
     private func unclearReason(_ command: JudgedCommand) -> String? {
         if hidesCommand(command.invocation) { return "which command it runs cannot be told" }
+        if hasPowerfulScript(command.invocation) { return "its script can run other programs" }
         return Self.changingWords.contains(command.name) ? "it can change what other words mean" : nil
     }
 
@@ -349,11 +418,29 @@ struct Judge {
         guard let spec = invocation.spec else { return false }
         if invocation.options.contains(where: { $0.spec?.executes ?? false }) { return true }
         // To a shell `+e` is an option too, with `-c` behind it.
-        if invocation.operands.contains(where: { $0.kind == .script && $0.word.text.hasPrefix("+") }) { return true }
+        if invocation.operands.contains(where: { operand in
+            (operand.kind == .script || operand.kind == .command)
+                && operand.word.text.utf8.first.map { "+-".utf8.contains($0) } ?? false && operand.word.text != "-"
+        }) {
+            return true
+        }
         if spec.runsCommands, invocation.mayHideOptions || invocation.options.contains(where: { $0.spec == nil }) {
             return true
         }
         return invocation.readsProgramFromInput
+    }
+
+    private func hasPowerfulScript(_ invocation: Invocation) -> Bool {
+        let scripts =
+            invocation.operands.map { ($0.kind, $0.word.text) }
+            + invocation.options.map { ($0.kind, $0.value?.text ?? "") }
+        return scripts.contains { kind, text in
+            switch kind {
+            case .awkScript: !AwkScript.isHarmless(text)
+            case .sedScript: !SedScript.isHarmless([text])
+            default: false
+            }
+        }
     }
 
     private mutating func judgeInner(_ invocation: Invocation, _ step: inout Step) {
@@ -369,7 +456,7 @@ struct Judge {
                 let marks = invocation.options.filter { ["-I", "-i", "--replace"].contains($0.name) }
                 for mark in marks {
                     let text = mark.value?.text ?? "{}"
-                    words = words.map { $0.text.contains(text) ? Word(text: "", form: .computed) : $0 }
+                    words = words.map { contains($0.text, text) ? Word(text: "", form: .computed) : $0 }
                 }
                 words.append(Word(text: "", form: .computed))
             }
@@ -483,7 +570,7 @@ struct Judge {
         return JudgedCommand(
             words: words, invocation: Invocation(named, table: engine.table), name: name, isTrustedName: isTrusted,
             isInWorkspace: { text in judge.directories.allSatisfy { judge.isInWorkspace(text, from: $0) } },
-            mayBeInWorkspace: { text in judge.directories.contains { judge.isInWorkspace(text, from: $0) } },
+            mayBeInWorkspace: { text in judge.directories.contains { judge.mayBeInWorkspace(text, from: $0) } },
             isReadable: { text in judge.directories.allSatisfy { judge.isReadable(text, from: $0) } })
     }
 
@@ -562,7 +649,17 @@ func normalized(_ names: [String]) -> [String] {
 
 /// A word in single quotes.
 func singleQuoted(_ text: String) -> String {
-    "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
+    // By bytes: to Swift a quote with an accent is no quote.
+    let quote = UInt8(ascii: "'")
+    let bytes = text.utf8.flatMap { $0 == quote ? Array("'\\''".utf8) : [$0] }
+    return String(decoding: [quote] + bytes + [quote], as: UTF8.self)
+}
+
+/// Whether a text holds another one, by bytes.
+func contains(_ text: String, _ part: String) -> Bool {
+    let bytes = Array(text.utf8), wanted = Array(part.utf8)
+    return bytes.count >= wanted.count
+        && (0...(bytes.count - wanted.count)).contains { bytes[$0...].starts(with: wanted) }
 }
 
 /// A word as a shell takes it, quoted only where that is needed.

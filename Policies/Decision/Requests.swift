@@ -10,6 +10,7 @@ extension Judge {
         for option in invocation.options {
             guard let kind = option.kind, let value = option.value else { continue }
             judge(word: value, kind, &step)
+            if invocation.path[0] == "tar", kind == .write { judge(archive: value, &step) }
         }
         for operand in invocation.operands {
             guard let kind = operand.kind else {
@@ -19,15 +20,25 @@ extension Judge {
             }
             if invocation.path[0] == "git", judgePathspec(operand.word, kind, &step) { continue }
             judge(word: operand.word, kind, &step)
+            if invocation.path[0] == "tar" { judge(archive: operand.word, &step) }
             if writesOperands, kind == .read { judge(path: operand.word, .write, "an operand", &step) }
         }
         for operand in invocation.spread {
             if let kind = operand.kind { judge(word: operand.word, kind, &step) }
         }
+        if writesWhereItIs(invocation) { judge(path: Word(text: "."), .write, "where it writes", &step) }
         // `@FILE` holds further options.
         for operand in invocation.operands where operand.word.text.utf8.first == UInt8(ascii: "@") {
             judge(path: Word(text: String(operand.word.text.dropFirst())), .read, "an operand", &step)
         }
+    }
+
+    private static let unpacking: Set<String> = ["tar", "unzip", "cpio", "bsdtar", "7z"]
+
+    /// Whether an archive is unpacked into the working directory.
+    private func writesWhereItIs(_ invocation: Invocation) -> Bool {
+        Self.unpacking.contains(invocation.path[0]) && invocation.effects.contains(.writes) && !request.isJailed
+            && !invocation.options.contains { ["-C", "--directory", "-d"].contains($0.name) }
     }
 
     /// git's own patterns, and `REVISION:PATH`; false for what is a path like any other.
@@ -48,6 +59,17 @@ extension Judge {
         return true
     }
 
+    /// tar takes `HOST:FILE` for an archive on another machine, which it reaches by a program of its own (tar(1), --file).
+    private func judge(archive word: Word, _ step: inout Step) {
+        guard !request.isJailed, word.text.utf8.prefix(while: { $0 != UInt8(ascii: "/") }).contains(UInt8(ascii: ":"))
+        else { return }
+        step.add(
+            Evidence(
+                decision: .ask, rule: "network.mode", matched: word.shown,
+                reason: "a name with a colon is an archive on another machine", remedy: "write `./` in front of it",
+                enforced: .kernel))
+    }
+
     private func judge(word: Word, _ kind: ValueClass, _ step: inout Step) {
         switch kind {
         case .read, .script, .cwd, .program:
@@ -64,7 +86,7 @@ extension Judge {
         // In a jail the kernel keeps it from the file; whether the word is a path at all is not known here.
         if request.isJailed { return }
         for directory in directories {
-            for names in places(word.text, from: directory) {
+            for names in places(word.text, from: directory) ?? [] {
                 let place = CompiledFileRules.Place(names, workspace: workspace, home: Self.jailHome)
                 for tier in engine.tiers {
                     guard let denial = tier.files.denial(place, .read) else { continue }
@@ -98,9 +120,18 @@ extension Judge {
         case .literal:
             if Self.alwaysThere.contains(word.text) { return }
             for directory in directories {
-                for names in places(word.text, from: directory) { judge(names, access, what, &step) }
+                guard let places = places(word.text, from: directory) else {
+                    return step.add(unknownPlace(word, access, what))
+                }
+                for names in places { judge(names, access, what, &step) }
             }
         }
+    }
+
+    private func unknownPlace(_ word: Word, _ access: Access, _ what: String) -> Evidence {
+        Evidence(
+            decision: request.isJailed ? .allow : .ask, rule: "fs.\(access.rawValue)", matched: word.shown,
+            reason: "where \(what) leads cannot be told", remedy: "name the file itself", enforced: .kernel)
     }
 
     private func judge(_ names: [String], _ access: Access, _ what: String, _ step: inout Step) {
@@ -153,19 +184,10 @@ extension Judge {
             remedy: remedy, enforced: .kernel)
     }
 
-    /// Where a text leads, lexically and through links.
-    private func places(_ text: String, from directory: [String]) -> [[String]] {
-        let lexical = path(text, from: directory)
-        // There a name leads to what the asking process has open, which is another thing for each process.
-        if lexical.first == "proc" || lexical.first == "dev" { return [lexical] }
-        // Asked of the path as it is written: `link/..` is not what it looks like.
-        let written = text.utf8.first == UInt8(ascii: "/") ? text : "/" + directory.joined(separator: "/") + "/" + text
-        // The kernel takes no longer one (PATH_MAX).
-        guard written.utf8.count < 4096,
-            let real = engine.resolve(written).map({ PathPattern.components(of: $0).map(String.init) }),
-            real != lexical
-        else { return [lexical] }
-        return [lexical, real]
+    /// Where a text leads, lexically and through links; nil where that is not known. In a jail the kernel sees to it.
+    private func places(_ text: String, from directory: [String]) -> [[String]]? {
+        if isLost, text.utf8.first != UInt8(ascii: "/") { return request.isJailed ? [] : nil }
+        return finder.places(text, from: directory) ?? (request.isJailed ? [path(text, from: directory)] : nil)
     }
 
     func path(_ text: String, from directory: [String]) -> [String] {
@@ -174,18 +196,23 @@ extension Judge {
     }
 
     func isInWorkspace(_ text: String, from directory: [String]) -> Bool {
-        places(text, from: directory).allSatisfy { names in
-            names.count >= workspace.count && zip(names, workspace).allSatisfy { sameBytes($0, $1) }
-        }
+        places(text, from: directory)?.allSatisfy { names in
+            names.count >= workspace.count && sameNames(Array(names.prefix(workspace.count)), workspace)
+        } ?? false
+    }
+
+    /// Whether it leads there, or nobody knows where.
+    func mayBeInWorkspace(_ text: String, from directory: [String]) -> Bool {
+        places(text, from: directory) == nil || isInWorkspace(text, from: directory)
     }
 
     func isReadable(_ text: String, from directory: [String]) -> Bool {
-        places(text, from: directory).allSatisfy { names in
+        places(text, from: directory)?.allSatisfy { names in
             let place = CompiledFileRules.Place(names, workspace: workspace, home: Self.jailHome)
             return engine.tiers.allSatisfy {
                 $0.files.denial(place, .read) == nil && $0.files.grant(place, .read).decision == .allow
             }
-        }
+        } ?? false
     }
 
     // MARK: - Patterns
@@ -200,17 +227,19 @@ extension Judge {
             // What is in front of the first wildcard must be granted as it stands.
             let base = path(root + prefix.joined(separator: "/"), from: directory)
             var inner = Step(title: "", decision: .allow, evidence: [])
-            for place in places(root + prefix.joined(separator: "/"), from: directory) {
-                judge(place, access, what, &inner)
+            guard let bases = places(root + prefix.joined(separator: "/"), from: directory) else {
+                return step.add(unknownPlace(word, access, what))
             }
+            for place in bases { judge(place, access, what, &inner) }
             if inner.decision != .allow {
                 for item in inner.evidence where item.decision != .allow { step.add(item) }
                 return
             }
-            if !request.isJailed, let expand = engine.expand {
+            if !request.isJailed, engine.expand != nil {
                 // Nothing else binds the command then: each file that is there now is judged, links and names that would be
                 // taken for options included.
-                guard let matches = expand("/" + base.joined(separator: "/"), Array(names.dropFirst(prefix.count)))
+                guard let matches = finder.expansion(base, Array(names.dropFirst(prefix.count))),
+                    finder.spend(matches.count)
                 else {
                     return step.add(unknownPattern(word, access))
                 }
@@ -220,7 +249,10 @@ extension Judge {
                         return step.add(unknownPattern(word, access))
                     }
                     var inner = Step(title: "", decision: .allow, evidence: [])
-                    for place in places(match, from: directory) { judge(place, access, what, &inner) }
+                    guard let places = places(match, from: directory) else {
+                        return step.add(unknownPlace(word, access, what))
+                    }
+                    for place in places { judge(place, access, what, &inner) }
                     if inner.decision != .allow {
                         for item in inner.evidence where item.decision != .allow { step.add(item) }
                         return
@@ -234,7 +266,8 @@ extension Judge {
                 }
                 globs.append(glob)
             }
-            let fromWorkspace = base.starts(with: workspace) ? Array(globs.dropFirst(workspace.count)) : nil
+            let fromWorkspace =
+                base.starts(with: workspace, by: sameBytes) ? Array(globs.dropFirst(workspace.count)) : nil
             for tier in engine.tiers where !request.isJailed {
                 guard let denial = tier.files.possibleDenial(globs, fromWorkspace, access) else { continue }
                 return step.add(
@@ -290,6 +323,12 @@ extension Judge {
     }
 
     // MARK: - The network
+
+    /// bash opens a connection for a redirection to such a path, which is no file (bash(1), REDIRECTION).
+    func judge(connection word: Word, _ step: inout Step) {
+        guard ["/dev/tcp/", "/dev/udp/"].contains(where: { word.text.utf8.starts(with: $0.utf8) }) else { return }
+        judge(address: word, .host, &step)
+    }
 
     private func judge(address word: Word, _ kind: ValueClass, _ step: inout Step) {
         // In a jail the kernel decides; what a program does with an address is its own business there.

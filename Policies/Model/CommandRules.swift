@@ -110,6 +110,16 @@ public struct CommandRewrite: Sendable, Hashable {
     /// A change that changes nothing.
     public init() {}
 
+    /// This change and another one behind it, each thing once.
+    package func adding(_ other: CommandRewrite) -> CommandRewrite {
+        var sum = self
+        sum.config += other.config.filter { !config.contains($0) }
+        sum.options += other.options.filter { !options.contains($0) }
+        sum.flags += other.flags.filter { !flags.contains($0) }
+        sum.environmentUnset += other.environmentUnset.filter { !environmentUnset.contains($0) }
+        return sum
+    }
+
     /// Whether nothing is changed.
     public var isEmpty: Bool { config.isEmpty && options.isEmpty && flags.isEmpty && environmentUnset.isEmpty }
 }

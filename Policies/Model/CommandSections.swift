@@ -39,6 +39,17 @@ extension Policy {
         let inherited = commands.count
         for table in root.tables("command", keys: CommandRule.keys) {
             guard var rule = CommandRule(table) else { continue }
+            if let basis = table.table("rewrite", keys: nil)?.read("as", ruleId) {
+                guard let model = commands.first(where: { sameBytes($0.id, basis.value) }) else {
+                    table.findings.report(
+                        "`command.rewrite.as`: no rule above has the id \(quoted(basis.value))", at: basis.location,
+                        remedy: nearest(to: basis.value, in: commands.map(\.id).filter { !$0.isEmpty }).map {
+                            "did you mean `\($0)`?"
+                        })
+                    continue
+                }
+                rule.rewrite = model.rewrite.adding(rule.rewrite)
+            }
             if rule.id.isEmpty {
                 // Its words, which stay the same wherever else rules are added.
                 let words = String(String.UnicodeScalarView(rule.argv.text.unicodeScalars.prefix(80)))
@@ -140,7 +151,7 @@ extension CommandRule {
             self.flags = flags.list("allow", flagPattern)?.map { $0.value }
         }
         except = table.patterns("except")
-        if let rewrite = table.table("rewrite", keys: ["config", "options", "flags", "env_unset"]) {
+        if let rewrite = table.table("rewrite", keys: ["as", "config", "options", "flags", "env_unset"]) {
             self.rewrite.config = rewrite.list("config", gitSetting)?.map(\.value) ?? []
             self.rewrite.options = rewrite.list("options", option)?.map(\.value) ?? []
             self.rewrite.flags = rewrite.list("flags", option)?.map(\.value) ?? []
@@ -149,7 +160,7 @@ extension CommandRule {
         guard let decision, let pattern else { return nil }
         argv = pattern
         self.decision = decision.value
-        if !rewrite.isEmpty, self.decision != .allow {
+        if table.entry("rewrite") != nil, self.decision != .allow {
             table.findings.report(
                 "`command.rewrite`: only what is allowed can be rewritten", at: table.entry("rewrite")?.location)
         }

@@ -239,7 +239,16 @@ extension PathPattern {
     ///
     /// - Parameter atAnyDepth: whether the last name may stand in any directory, as with `--include`.
     package func canMeet(_ names: [Glob], ignoringCase: Bool = false, atAnyDepth: Bool = false) -> Bool {
+        // Whether two places cannot meet, where that was found: `**` leads to each in many ways.
+        var failed = [Bool](repeating: false, count: (components.count + 1) * (names.count + 1))
         func meets(_ component: Int, _ name: Int) -> Bool {
+            let key = component * (names.count + 1) + name
+            if failed[key] { return false }
+            let result = meetsAnew(component, name)
+            if !result { failed[key] = true }
+            return result
+        }
+        func meetsAnew(_ component: Int, _ name: Int) -> Bool {
             // All of the pattern is used up: it is about this path and all below.
             if component == components.count { return true }
             if atAnyDepth {

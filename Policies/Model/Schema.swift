@@ -137,6 +137,9 @@ public let policyKeys = [
             + "writes, or that the table does not know, passes only by its full name.",
         "[\"-s\", \"--porcelain*\"]"),
     PolicyKey(
+        "command.rewrite", "as", .string, "none",
+        "The id of a rule further up, or of an extended file: its changes come first.", "\"git-status\""),
+    PolicyKey(
         "command.rewrite", "config", .strings, "none", "Settings of git, given as `-c NAME=VALUE`.",
         "[\"core.fsmonitor=false\"]"),
     PolicyKey(

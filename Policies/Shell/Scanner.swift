@@ -48,6 +48,9 @@ struct ShellScanner {
         guard let text = String(validating: bytes, as: UTF8.self) else {
             throw OpaqueCommand("it is not UTF-8", at: 0..<bytes.count)
         }
+        if joinsMarks(text) {
+            throw OpaqueCommand("a mark is joined to a character of ASCII, or stands for one", at: 0..<bytes.count)
+        }
         var at = 0
         for scalar in text.unicodeScalars {
             let length = UTF8.width(scalar)
@@ -204,5 +207,19 @@ struct ShellScanner {
         swap(&documents, &outerDocuments)
         swap(&tokens, &outerTokens)
         return ShellToken.Substitution(start: start, tokens: outerTokens)
+    }
+}
+
+/// Whether a text has characters (grapheme clusters, UAX #29) that hold ASCII and more, as a quote with an accent, or that
+/// Unicode calls equal to ASCII, as the Greek question mark is to `;`.
+///
+/// To shells and kernels these are bytes like any other. Swift's strings take them for one character, or for equal, so that
+/// a comparison in this code would not see a quote that bash sees; no honest command has them.
+package func joinsMarks(_ text: String) -> Bool {
+    if text.utf8.allSatisfy({ $0 < 0x80 }) { return false }
+    return text.contains { character in
+        let scalars = character.unicodeScalars
+        if scalars.count == 1 { return scalars.first.map { [0x37E, 0x1FEF, 0x212A].contains($0.value) } ?? false }
+        return character != "\r\n" && scalars.contains(where: \.isASCII)
     }
 }

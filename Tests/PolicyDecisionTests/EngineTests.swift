@@ -256,7 +256,7 @@ import Testing
             """
         let policy = try Narrow.policy(text)
         let engine = try Engine([Tier(.session, policy)]) { path in
-            path.hasSuffix("/link") ? Narrow.workspace + "/.env" : path.contains("/link/..") ? "/elsewhere/x" : nil
+            path.hasSuffix("/link") ? Narrow.workspace + "/.env" : path.contains("/link/..") ? "/elsewhere/x" : path
         }
         let verdict = engine.judge(command)
         #expect(verdict.decision == expected, "\(verdict.evidence.map { "\($0.rule): \($0.reason)" })")

@@ -1,6 +1,7 @@
 // A command's words, taken apart as its program would: options with their values, operands with their classes.
 //
 // What the table does not know is kept as unknown: nothing that is unknown passes a rule that allows.
+internal import PolicyModel
 internal import PolicyShell
 
 /// A word of a command.
@@ -84,10 +85,16 @@ struct Invocation: Sendable {
     /// be one, or more than one word.
     var mayHideOptions = false
 
+    /// Options after which an interpreter only tells something; to shells the same letters mean other things.
+    private static let asking: KeyValuePairs = [
+        "python": ["-V", "-h"], "pypy": ["-V", "-h"], "node": ["-v", "-h"], "perl": ["-v", "-V", "-h"],
+        "php": ["-v", "-h", "-i", "-m"], "lua": ["-v"],
+    ]
+
     /// Whether an interpreter has no program among its words, so that its input, or who sits at its terminal, is the program.
     var readsProgramFromInput: Bool {
         guard effects.contains(.interprets), strings.isEmpty, inner.isEmpty else { return false }
-        let asks: Set<String> = ["--version", "-V", "--help", "-h", "-v"]
+        let asks = ["--version", "--help"] + (Self.asking.first { path[0].hasPrefix($0.key) }?.value ?? [])
         if options.contains(where: { $0.kind == .code || $0.kind == .script || asks.contains($0.name) }) {
             return false
         }
@@ -279,18 +286,25 @@ private struct InvocationReader {
             var command: [Word] = []
             var isBehindPlace = false
             while let next = rest.popFirst() {
-                if next.text == ";" || next.text == "+" && isBehindPlace { break }
-                isBehindPlace = next.text == "{}"
+                if sameBytes(next.text, ";") || sameBytes(next.text, "+") && isBehindPlace { break }
+                isBehindPlace = sameBytes(next.text, "{}")
                 // It may turn out to be the `;`, with what follows no longer the command's.
                 if next.mayBecomeOption { invocation.mayHideOptions = true }
                 // find puts the file's name wherever `{}` stands in a word.
-                command.append(next.text.contains("{}") ? Word(text: "", form: .computed) : next)
+                command.append(contains(next.text, "{}") ? Word(text: "", form: .computed) : next)
             }
             invocation.inner.append(command)
             add(option.name, word, option, nil, kind)
             return true
         }
         guard let value = rest.popFirst() else { return false }
+        // Where a table calls a value what is an option of its own, nothing may rest on that.
+        if value.form == .literal, value.text.utf8.first == UInt8(ascii: "-"),
+            ![.text, .pattern, .mode].contains(kind), invocation.spec?.style != .single,
+            let second = value.text.utf8.dropFirst().first, !(0x30...0x39).contains(second)
+        {
+            invocation.mayHideOptions = true
+        }
         add(option.name, word, option, value, kind)
         return true
     }

@@ -19,6 +19,7 @@ final class ProgramTable: Sendable {
     private static let searchesBeforeIndex = 16
     /// Names that are not known are the requests' to choose: no more of them are remembered.
     private static let mostKnown = 4096
+    private static let longestKnown = 256
 
     /// Filled as tables are needed; each is what its text says, so it does not matter who fills it.
     private let state = Mutex(State())
@@ -34,7 +35,9 @@ final class ProgramTable: Sendable {
             if let known = state.specs[key] { return known }
             // SAFETY: places lie within the text, which is constant.
             let spec = place(of: path, key, &state).flatMap { unsafe ProgramSpec(Array(Self.text[$0])) }
-            if state.specs.count < Self.mostKnown || spec != nil { state.specs[key] = .some(spec) }
+            if spec != nil || state.specs.count < Self.mostKnown && key.utf8.count <= Self.longestKnown {
+                state.specs[key] = .some(spec)
+            }
             return spec
         }
     }

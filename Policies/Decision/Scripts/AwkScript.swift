@@ -29,9 +29,18 @@ enum AwkScript {
             case UInt8(ascii: "\\") where rest.first == UInt8(ascii: "\n"): return false
             default: break
             }
-            if words.contains(String(decoding: word, as: UTF8.self)) { return false }
+            if isPowerful(word) { return false }
             word = []
         }
-        return !words.contains(String(decoding: word, as: UTF8.self))
+        return !isPowerful(word)
+    }
+
+    /// A number ends where a letter cannot belong to it any more, so that any word may stand behind a digit.
+    private static func isPowerful(_ word: [UInt8]) -> Bool {
+        let text = String(decoding: word, as: UTF8.self)
+        guard let first = word.first, (0x30...0x39).contains(first) else { return words.contains(text) }
+        return word.indices.contains { start in
+            words.contains { word[start...].starts(with: $0.utf8) }
+        }
     }
 }

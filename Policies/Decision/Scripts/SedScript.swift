@@ -2,13 +2,13 @@
 //
 // It follows sed's grammar (POSIX.1-2017, sed; GNU sed 4.9, Commands) far enough to know where each command begins. Seds
 // differ in whether a delimiter within brackets ends an expression, so a script is read both ways: one way it must be
-// harmless, and the other way harmless or a mistake, which sed finds before it runs anything.
+// harmless, and the other way harmless or surely a mistake, which sed finds before it runs anything.
 
 struct SedScript {
     private enum Problem: Error {
-        /// It executes, writes or reads.
+        /// It executes, writes or reads, or is not known to do none of these.
         case powerful
-        /// A mistake, or something that is not known.
+        /// A mistake that ends any sed.
         case malformed
     }
 
@@ -103,19 +103,21 @@ struct SedScript {
         }
     }
 
-    /// Behind `[`: a first `]` is a character, and so is what stands in `[:…:]`. A backslash before `]` is read in two ways.
+    /// Behind `[`: a first `]` is a character; `[:…:]` is a class. A backslash before `]` is read in two ways.
     private mutating func bracket() throws(Problem) {
         if bytes.first == UInt8(ascii: "^") { bytes.removeFirst() }
         if bytes.first == UInt8(ascii: "]") { bytes.removeFirst() }
         while true {
             switch try take() {
             case UInt8(ascii: "]"): return
-            case UInt8(ascii: "\\"): if bytes.first == UInt8(ascii: "]") { throw .malformed }
+            case UInt8(ascii: "\\"): if bytes.first == UInt8(ascii: "]") { throw .powerful }
             case UInt8(ascii: "["):
                 guard let kind = bytes.first, ":.=".utf8.contains(kind) else { break }
+                // Where `[.` and `[=` end is read in two ways, and a class is letters.
+                guard kind == UInt8(ascii: ":") else { throw .powerful }
                 bytes.removeFirst()
-                while try take() != kind || bytes.first != UInt8(ascii: "]") {}
-                bytes.removeFirst()
+                while let byte = bytes.first, (0x61...0x7A).contains(byte) { bytes.removeFirst() }
+                guard try take() == kind, try take() == UInt8(ascii: "]") else { throw .powerful }
             default: break
             }
         }
@@ -147,7 +149,7 @@ struct SedScript {
             // as commands, and as a part of a label it is harmless.
             skip(" \t")
             while let byte = bytes.first, !" \t\n;}".utf8.contains(byte) { bytes.removeFirst() }
-            if name == UInt8(ascii: ":"), bytes.first == UInt8(ascii: "}") { throw .malformed }
+            if name == UInt8(ascii: ":"), bytes.first == UInt8(ascii: "}") { throw .powerful }
             try end()
         case UInt8(ascii: "a"), UInt8(ascii: "i"), UInt8(ascii: "c"): try text()
         case UInt8(ascii: "y"):
@@ -164,7 +166,7 @@ struct SedScript {
             try end()
         case UInt8(ascii: "e"), UInt8(ascii: "w"), UInt8(ascii: "W"), UInt8(ascii: "r"), UInt8(ascii: "R"):
             throw .powerful
-        default: throw .malformed
+        default: throw .powerful
         }
     }
 
@@ -184,12 +186,12 @@ struct SedScript {
                 bytes.removeFirst()
             } else {
                 // The one-line form `a\text`; blanks behind the backslash, and another one, are read in two ways.
-                guard let first = bytes.first, !" \t\\".utf8.contains(first) else { throw .malformed }
+                guard let first = bytes.first, !" \t\\".utf8.contains(first) else { throw .powerful }
             }
         }
         // A text that begins with a backslash, or is none, is read in two ways too.
         guard let first = bytes.first, first != UInt8(ascii: "\\"), first != UInt8(ascii: "\n") else {
-            throw .malformed
+            throw .powerful
         }
         while let byte = bytes.popFirst(), byte != UInt8(ascii: "\n") {
             if byte == UInt8(ascii: "\\") { _ = bytes.popFirst() }

@@ -60,15 +60,26 @@ struct PolicyTiers {
         try Engine(tiers, resolve: Self.resolve, expand: { expanded($0, $1) })
     }
 
+    /// Follows links also where they lead to what does not exist yet: who writes there makes it.
     private static let resolve: Engine.Resolver = { path in
-        // The deepest part that exists: what does not exist yet leads nowhere else.
-        var head = path, tail = ""
+        var head = path, tail = "", links = 0
         while true {
-            if let real = try? resolvedPath(head) { return tail.isEmpty ? real : real + tail }
+            do throws(Errno) {
+                let real = try resolvedPath(head)
+                return tail.isEmpty ? real : real + tail
+            } catch {
+                guard error == .noEntry else { return nil }
+            }
             guard let above = parentPath(head) else { return nil }
-            tail = pathBelow(head, above) + tail
-            head = above
-            if head.isEmpty { return nil }
+            if let target = try? readLink(head) {
+                links += 1
+                guard links <= 40 else { return nil }
+                head = target.utf8.first == UInt8(ascii: "/") ? target : above + "/" + target
+            } else {
+                tail = pathBelow(head, above) + tail
+                head = above
+            }
+            if head.isEmpty { head = "/" }
         }
     }
 
