@@ -78,6 +78,7 @@ let jail: [Target] = [
 let supervisor: [Target] = [
     .systemLibrary(
         name: "CLibsodium", path: "Supervisor/CLibsodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
+    .target(name: "Wire", path: "Supervisor/Wire", swiftSettings: strict),
     .target(
         name: "SupervisorCore",
         dependencies: [
@@ -95,7 +96,7 @@ let supervisor: [Target] = [
         name: "cordon",
         dependencies: [
             "CLibsodium", "Doctor", "JailPlan", "JailPlanner", "Linux", "Machine", "PolicyDecision", "PolicyModel",
-            "PolicyPresets", "SupervisorCore",
+            "PolicyPresets", "SupervisorCore", "Wire",
         ],
         path: "Supervisor/FrontEnd",
         swiftSettings: strict, linkerSettings: staticExecutable),
@@ -130,6 +131,8 @@ let tests: [Target] = [
     .testTarget(
         name: "SupervisorCoreTests", dependencies: ["SupervisorCore"], path: "Tests/SupervisorCoreTests",
         swiftSettings: strict),
+    .testTarget(
+        name: "WireTests", dependencies: ["TestSupport", "Wire"], path: "Tests/WireTests", swiftSettings: strict),
     .testTarget(name: "ConformanceTests", path: "Tests/Conformance", swiftSettings: strict),
 ]
 
@@ -155,7 +158,7 @@ let fuzzing: [Target] =
     : [
         .systemLibrary(name: "CFuzzer", path: "Tests/FuzzDriver"),
         .executableTarget(
-            name: "fuzz", dependencies: ["CFuzzer", "PolicyDecision", "PolicyModel"], path: "Tests/Fuzz",
+            name: "fuzz", dependencies: ["CFuzzer", "PolicyDecision", "PolicyModel", "Wire"], path: "Tests/Fuzz",
             swiftSettings: strict, linkerSettings: [.unsafeFlags(["-lstdc++"])]),
     ]
 

@@ -3,6 +3,7 @@ internal import Doctor
 internal import Linux
 internal import Machine
 internal import PolicyModel
+internal import Wire
 
 /// The object that `--json` prints.
 func doctorObject(_ examination: Examination, isFit: Bool) -> JsonObject {

@@ -3,6 +3,7 @@ internal import Linux
 internal import PolicyDecision
 internal import PolicyModel
 internal import SupervisorCore
+internal import Wire
 
 /// The object that `--json` prints and `--report` writes.
 func reportObject(_ outcome: Outcome) -> String {

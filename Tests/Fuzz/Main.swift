@@ -1,10 +1,12 @@
-// fuzz: libFuzzer on what reads hostile text: the command analyser with the engine behind it, and the policy loader.
+// fuzz: libFuzzer on what reads hostile bytes: the command analyser with the engine behind it, the policy loader, and the
+// supervisor's wire.
 //
-// usage: fuzz commands|policies [LIBFUZZER OPTION…]. Built by .ci/fuzz alone, with coverage and AddressSanitizer.
+// usage: fuzz commands|policies|wire [LIBFUZZER OPTION…]. Built by .ci/fuzz alone, with coverage and AddressSanitizer.
 internal import CFuzzer
 internal import Glibc
 internal import PolicyDecision
 internal import PolicyModel
+internal import Wire
 
 /// What a target does with some bytes; a trap or a report of a sanitizer is a finding.
 private typealias Target = @convention(c) (UnsafePointer<UInt8>?, Int) -> Int32
@@ -39,6 +41,34 @@ private let policies: Target = { bytes, count in
     return 0
 }
 
+private let wire: Target = { bytes, count in
+    let text = unsafe Array(UnsafeBufferPointer(start: bytes, count: count))
+    if let value = try? JsonValue(parsing: text) {
+        // What is written is read again as the same.
+        precondition((try? JsonValue(parsing: value.serialized.utf8)) == value, "a value is not what it is written as")
+    }
+    var decoder = FrameDecoder(longest: 512)
+    var rest = text[...]
+    while let first = rest.first {
+        // Pieces of all sizes.
+        let piece = rest.prefix(Int(first % 13) + 1)
+        rest = rest.dropFirst(piece.count)
+        decoder.append(piece)
+        var isMore = true
+        while isMore {
+            do throws(FrameError) {
+                guard let frame = try decoder.next() else {
+                    isMore = false
+                    continue
+                }
+                precondition(frame.payload.count <= 512)
+                if frame.kind == .control { _ = try? JsonValue(parsing: frame.payload) }
+            } catch {}
+        }
+    }
+    return 0
+}
+
 private enum Engines {
     static let all: [Engine] = ["unconfined-command", "agent"].compactMap { name in
         guard let policy = try? Policy.load("preset:\(name)", reader: { (_) throws(FileReadFailure) in throw .missing })
@@ -53,8 +83,13 @@ private enum Engines {
 struct Fuzz {
     static func main() {
         let name = CommandLine.arguments.dropFirst().first
-        guard name == "commands" || name == "policies" else {
-            print("usage: fuzz commands|policies [LIBFUZZER OPTION…]")
+        let target: Target
+        switch name {
+        case "commands": unsafe target = commands
+        case "policies": unsafe target = policies
+        case "wire": unsafe target = wire
+        default:
+            print("usage: fuzz commands|policies|wire [LIBFUZZER OPTION…]")
             exit(2)
         }
         precondition(Engines.all.count == 2)
@@ -63,6 +98,6 @@ struct Fuzz {
         var arguments = unsafe CommandLine.unsafeArgv
         unsafe arguments[1] = arguments[0]
         unsafe arguments += 1
-        exit(unsafe LLVMFuzzerRunDriver(&count, &arguments, name == "commands" ? commands : policies))
+        exit(unsafe LLVMFuzzerRunDriver(&count, &arguments, target))
     }
 }

@@ -14,3 +14,10 @@ public struct SeededGenerator: RandomNumberGenerator {
         return value ^ (value >> 31)
     }
 }
+
+/// A generator with a new seed, which is printed.
+public func seeded(_ name: String = #function) -> SeededGenerator {
+    let seed = UInt64.random(in: .min ... .max)
+    print("\(name): seed \(seed)")
+    return SeededGenerator(seed: seed)
+}

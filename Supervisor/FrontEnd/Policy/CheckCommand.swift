@@ -2,6 +2,7 @@
 internal import Linux
 internal import PolicyDecision
 internal import PolicyModel
+internal import Wire
 
 let checkSubcommand = PolicySubcommand(
     name: "check", says: "judge a command, or many",

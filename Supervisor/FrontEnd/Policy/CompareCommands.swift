@@ -2,6 +2,7 @@
 internal import Linux
 internal import PolicyDecision
 internal import PolicyModel
+internal import Wire
 
 let diffSubcommand = PolicySubcommand(
     name: "diff", says: "compare two policies, rules and verdicts",

@@ -2,6 +2,7 @@
 internal import Linux
 internal import PolicyDecision
 internal import PolicyModel
+internal import Wire
 
 let lintSubcommand = PolicySubcommand(
     name: "lint", says: "find likely mistakes",

@@ -1,5 +1,6 @@
 // `cordon policy schema`: the language as JSON Schema (2020-12), for editors.
 internal import PolicyModel
+internal import Wire
 
 let schemaSubcommand = PolicySubcommand(
     name: "schema", says: "print a JSON Schema of the language, or its reference",

@@ -2,6 +2,7 @@
 internal import Linux
 internal import PolicyDecision
 internal import PolicyModel
+internal import Wire
 
 let testSubcommand = PolicySubcommand(
     name: "test", says: "run a policy's examples and tests",

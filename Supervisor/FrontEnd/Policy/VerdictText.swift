@@ -2,6 +2,7 @@
 internal import Linux
 internal import PolicyDecision
 internal import PolicyModel
+internal import Wire
 
 extension Verdict {
     /// `decision`, `rewritten`, `argv` where one simple command is allowed, and `evidence`.

@@ -1,17 +1,26 @@
 // Writing JSON (RFC 8259).
 
 /// A value.
-indirect enum JsonValue {
+public indirect enum JsonValue: Sendable, Hashable {
+    /// `null`
     case null
+    /// `true` or `false`
     case bool(Bool)
+    /// A whole number.
     case number(Int64)
+    /// A whole number that is too large for the other kind, or is never negative.
     case count(UInt64)
+    /// Any other number. One that is not finite is written as `null`: JSON has no word for it.
+    case real(Double)
+    /// A text.
     case string(String)
+    /// Values in order.
     case array([JsonValue])
+    /// Names and values.
     case object(JsonObject)
 
     /// As text.
-    var serialized: String {
+    public var serialized: String {
         var text = ""
         write(to: &text)
         return text
@@ -23,6 +32,7 @@ indirect enum JsonValue {
         case .bool(let value): text += value ? "true" : "false"
         case .number(let value): text += String(value)
         case .count(let value): text += String(value)
+        case .real(let value): text += value.isFinite ? value.description : "null"
         case .string(let value): Self.quote(value, to: &text)
         case .array(let values):
             text += "["
@@ -69,37 +79,55 @@ indirect enum JsonValue {
 }
 
 /// An object whose members keep their order.
-struct JsonObject {
-    private var members: [(String, JsonValue)] = []
+public struct JsonObject: Sendable, Hashable, ExpressibleByDictionaryLiteral {
+    private struct Member: Sendable, Hashable {
+        var name: String
+        var value: JsonValue
+    }
 
-    /// A member's value.
-    subscript(name: String) -> JsonValue? { members.first { $0.0 == name }?.1 }
+    private var members: [Member] = []
+
+    /// An object without members.
+    public init() {}
+
+    /// An object with these members, in this order. A name may come only once.
+    public init(dictionaryLiteral members: (String, JsonValue)...) {
+        self.members = members.map { Member(name: $0.0, value: $0.1) }
+    }
+
+    /// A member's value. Names are compared by bytes: to Swift's strings `;` and the Greek question mark are one.
+    public subscript(name: String) -> JsonValue? {
+        members.first { $0.name.utf8.elementsEqual(name.utf8) }?.value
+    }
 
     /// Names in order.
-    var names: [String] { members.map(\.0) }
+    public var names: [String] { members.map(\.name) }
 
-    mutating func add(_ name: String, _ value: JsonValue) { members.append((name, value)) }
+    /// Adds a member at the end; its name must be new.
+    public mutating func add(_ name: String, _ value: JsonValue) { members.append(Member(name: name, value: value)) }
 
-    var text: String {
+    /// As text.
+    public var text: String {
         var text = ""
         write(to: &text)
         return text
     }
 
-    func write(to text: inout String) {
+    /// Adds it to a text.
+    public func write(to text: inout String) {
         text += "{"
         for (index, member) in members.enumerated() {
             if index > 0 { text += "," }
-            JsonValue.string(member.0).write(to: &text)
+            JsonValue.string(member.name).write(to: &text)
             text += ":"
-            member.1.write(to: &text)
+            member.value.write(to: &text)
         }
         text += "}"
     }
 }
 
-/// RFC 4648, section 4.
-func base64(_ bytes: [UInt8]) -> String {
+/// Base64 (RFC 4648, section 4).
+public func base64(_ bytes: [UInt8]) -> String {
     let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
     var result: [UInt8] = []
     result.reserveCapacity((bytes.count + 2) / 3 * 4)

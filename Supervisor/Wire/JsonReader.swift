@@ -2,46 +2,70 @@
 // too deeply. The bytes may be hostile.
 
 /// Why a text is not JSON.
-struct JsonError: Error {
-    var message: String
+public struct JsonError: Error, Sendable, Hashable {
+    /// For people.
+    public var message: String
     /// The byte at which that was seen.
-    var offset: Int
+    public var offset: Int
 }
 
 extension JsonValue {
-    private static let deepest = 64
-
     /// Reads one value and nothing else.
-    init(parsing bytes: some Collection<UInt8>) throws(JsonError) {
+    ///
+    /// - Throws: ``JsonError`` for whatever RFC 8259 does not allow, a name that comes twice in an object, numbers beyond the
+    ///   range of a double, and more than 64 arrays and objects inside of one another.
+    public init(parsing bytes: some Collection<UInt8>) throws(JsonError) {
         var reader = JsonReader(bytes: Array(bytes))
         self = try reader.document()
     }
 
-    fileprivate static func requireDepth(_ depth: Int, _ offset: Int) throws(JsonError) {
-        guard depth <= deepest else { throw JsonError(message: "it is nested too deeply", offset: offset) }
-    }
-
     /// The text of a string.
-    var text: String? {
+    public var text: String? {
         if case .string(let text) = self { return text }
         return nil
     }
 
     /// The truth of a boolean.
-    var truth: Bool? {
+    public var truth: Bool? {
         if case .bool(let truth) = self { return truth }
         return nil
     }
 
     /// The elements of an array of strings.
-    var texts: [String]? {
+    public var texts: [String]? {
         guard case .array(let values) = self else { return nil }
         let texts = values.compactMap(\.text)
         return texts.count == values.count ? texts : nil
     }
+
+    /// A whole number that is not negative.
+    public var count: UInt64? {
+        switch self {
+        case .number(let value): UInt64(exactly: value)
+        case .count(let value): value
+        default: nil
+        }
+    }
+
+    /// A whole number.
+    public var integer: Int64? {
+        switch self {
+        case .number(let value): value
+        case .count(let value): Int64(exactly: value)
+        default: nil
+        }
+    }
+
+    /// The members of an object.
+    public var object: JsonObject? {
+        if case .object(let object) = self { return object }
+        return nil
+    }
 }
 
 private struct JsonReader {
+    private static let deepest = 64
+
     let bytes: [UInt8]
     private var at = 0
 
@@ -70,8 +94,10 @@ private struct JsonReader {
     }
 
     private mutating func value(depth: Int) throws(JsonError) -> JsonValue {
-        try JsonValue.requireDepth(depth, at)
         skipSpace()
+        if depth == Self.deepest, current == UInt8(ascii: "{") || current == UInt8(ascii: "[") {
+            throw failure("it is nested too deeply")
+        }
         switch current {
         case UInt8(ascii: "{"): return .object(try object(depth: depth))
         case UInt8(ascii: "["): return .array(try array(depth: depth))
@@ -117,22 +143,37 @@ private struct JsonReader {
         }
     }
 
-    /// Whole numbers alone have a use here; a fraction is read and refused.
     private mutating func number() throws(JsonError) -> JsonValue {
         let start = at
         if current == UInt8(ascii: "-") { at += 1 }
-        let digits = at
-        while let byte = current, (0x30...0x39).contains(byte) { at += 1 }
-        guard at > digits, at == digits + 1 || bytes[digits] != UInt8(ascii: "0") else {
+        let whole = at
+        guard skipDigits(), at == whole + 1 || bytes[whole] != UInt8(ascii: "0") else {
             throw failure("a value is expected")
         }
-        if let byte = current, byte == UInt8(ascii: ".") || byte | 0x20 == UInt8(ascii: "e") {
-            throw failure("a number is not whole")
+        var isWhole = true
+        if current == UInt8(ascii: ".") {
+            isWhole = false
+            at += 1
+            guard skipDigits() else { throw failure("a digit is expected") }
         }
-        guard let value = Int64(String(decoding: bytes[start..<at], as: UTF8.self)) else {
-            throw failure("a number is too large")
+        if current == UInt8(ascii: "e") || current == UInt8(ascii: "E") {
+            isWhole = false
+            at += 1
+            if current == UInt8(ascii: "+") || current == UInt8(ascii: "-") { at += 1 }
+            guard skipDigits() else { throw failure("a digit is expected") }
         }
-        return .number(value)
+        let text = String(decoding: bytes[start..<at], as: UTF8.self)
+        if isWhole, let value = Int64(text), value != 0 || start == whole { return .number(value) }
+        if isWhole, start == whole, let value = UInt64(text) { return .count(value) }
+        guard let value = Double(text), value.isFinite else { throw failure("a number is too large") }
+        return .real(value)
+    }
+
+    /// False where there is none.
+    private mutating func skipDigits() -> Bool {
+        let start = at
+        while let byte = current, (0x30...0x39).contains(byte) { at += 1 }
+        return at > start
     }
 
     private mutating func string() throws(JsonError) -> String {
