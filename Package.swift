@@ -86,6 +86,13 @@ let supervisor: [Target] = [
         ],
         path: "Supervisor/Core",
         swiftSettings: strict),
+    // What a caller brings: a workspace, policies, what was trusted before.
+    .target(
+        name: "Caller",
+        dependencies: [
+            "CLibsodium", "JailPlanner", "Linux", "Machine", "PolicyDecision", "PolicyModel", "SupervisorCore",
+        ],
+        path: "Supervisor/Caller", swiftSettings: strict),
     .target(
         name: "Doctor", dependencies: ["Linux", "Machine", "PolicyModel"], path: "Supervisor/Doctor",
         swiftSettings: strict),
@@ -95,7 +102,7 @@ let supervisor: [Target] = [
     .executableTarget(
         name: "cordon",
         dependencies: [
-            "CLibsodium", "Doctor", "JailPlan", "JailPlanner", "Linux", "Machine", "PolicyDecision", "PolicyModel",
+            "Caller", "Doctor", "JailPlan", "JailPlanner", "Linux", "Machine", "PolicyDecision", "PolicyModel",
             "PolicyPresets", "SupervisorCore", "Wire",
         ],
         path: "Supervisor/FrontEnd",

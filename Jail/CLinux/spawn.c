@@ -221,6 +221,9 @@ static void command_child(struct shared *shared) {
     const struct cordon_command *command = shared->request;
     long error;
     default_signals();
+    // "0" is the writer itself; whether it may is a matter of who opened the file (cgroups(7)).
+    for (size_t index = 0; index < command->group_count; index++)
+        if ((error = raw(SYS_write, command->groups[index], "0", 1, 0, 0)) < 0) fail(shared, 10, error);
     if ((error = raw(SYS_setsid, 0, 0, 0, 0, 0)) < 0) fail(shared, 2, error);
 
     long moved[3];

@@ -114,7 +114,9 @@ private func nextCommand(on socket: Int32) throws(Errno) -> PendingCommand? {
     try waitLightly(for: socket)
     var message = try receive(on: socket)
     if message.bytes.isEmpty { return nil }
-    guard try Order(message.bytes) == .start, message.descriptors.count == 4 else { throw .badMessage }
+    guard case .start(let groups) = try Order(message.bytes), groups >= 0, groups <= 16,
+        message.descriptors.count == 4 + groups
+    else { throw .badMessage }
     let request = try message.descriptors.take(0)
     return PendingCommand(
         request: try CommandRequest(try request.readAll()), descriptors: message.takeDescriptors())
@@ -139,11 +141,12 @@ private func startOne(
         }
     }
     let request = pending.request
+    let descriptors = pending.descriptors.raw
     let start = CommandStart(
         candidates: request.candidates, arguments: request.arguments, environment: request.environment,
         directory: request.directory, identity: identity, capabilities: capabilities, limits: limits,
-        controllingTerminal: request.controllingTerminal, ruleset: scope.read { $0.raw })
-    let descriptors = pending.descriptors.raw
+        controllingTerminal: request.controllingTerminal, ruleset: scope.read { $0.raw },
+        groups: Array(descriptors.dropFirst(4)))
     do throws(SpawnFailure) {
         return .started(pid: try startCommand(start, descriptors: (descriptors[1], descriptors[2], descriptors[3])))
     } catch {

@@ -54,12 +54,14 @@ public struct CommandStart: Sendable {
     public var controllingTerminal: Bool
     /// A Landlock ruleset that it alone is under, or nil.
     public var ruleset: Int32?
+    /// Files of cgroups that it enters by writing to them.
+    public var groups: [Int32]
 
     /// Makes a start.
     public init(
         candidates: [String], arguments: [String], environment: [String], directory: String,
         identity: (user: UInt32, group: UInt32)?, capabilities: UInt64, limits: [ResourceLimit],
-        controllingTerminal: Bool, ruleset: Int32? = nil
+        controllingTerminal: Bool, ruleset: Int32? = nil, groups: [Int32] = []
     ) {
         self.candidates = candidates
         self.arguments = arguments
@@ -70,6 +72,7 @@ public struct CommandStart: Sendable {
         self.limits = limits
         self.controllingTerminal = controllingTerminal
         self.ruleset = ruleset
+        self.groups = groups
     }
 }
 
@@ -84,13 +87,16 @@ public func startCommand(_ start: CommandStart, descriptors: (Int32, Int32, Int3
             unsafe withCStrings(start.environment) { environment in
                 unsafe withCStrings([start.directory]) { directory in
                     unsafe limits.withUnsafeBufferPointer { limits in
-                        var command = unsafe cordon_command(
-                            paths: paths, arguments: arguments, environment: environment, directory: directory.pointee,
-                            descriptors: descriptors, user: start.identity?.user ?? UInt32.max,
-                            group: start.identity?.group ?? UInt32.max, capabilities: start.capabilities,
-                            limits: limits.baseAddress, limit_count: limits.count,
-                            controlling_terminal: start.controllingTerminal ? 1 : 0, ruleset: start.ruleset ?? -1)
-                        return unsafe cordon_spawn_command(&command, &failed)
+                        unsafe start.groups.withUnsafeBufferPointer { groups in
+                            var command = unsafe cordon_command(
+                                paths: paths, arguments: arguments, environment: environment,
+                                directory: directory.pointee, descriptors: descriptors,
+                                user: start.identity?.user ?? UInt32.max, group: start.identity?.group ?? UInt32.max,
+                                capabilities: start.capabilities, limits: limits.baseAddress, limit_count: limits.count,
+                                controlling_terminal: start.controllingTerminal ? 1 : 0, ruleset: start.ruleset ?? -1,
+                                groups: groups.baseAddress, group_count: groups.count)
+                            return unsafe cordon_spawn_command(&command, &failed)
+                        }
                     }
                 }
             }
@@ -99,7 +105,7 @@ public func startCommand(_ start: CommandStart, descriptors: (Int32, Int32, Int3
     guard pid > 0 else {
         let steps = [
             "start", "start", "session", "descriptors", "limits", "identity", "capabilities", "directory", "landlock",
-            "execve",
+            "execve", "cgroups",
         ]
         throw SpawnFailure(step: steps[Int(failed)], errno: Errno(rawValue: -pid))
     }

@@ -13,8 +13,9 @@ public enum Order: Sendable, Hashable {
     case setUp(filters: Int, groups: Int, trees: Int)
     /// To jail-init: send a signal to a command's process group.
     case signal(pid: Int32, number: Int32)
-    /// To the spawner: start a command. Descriptors: the command's bytes, its stdin, stdout, stderr.
-    case start
+    /// To the spawner: start a command. Descriptors: the command's bytes, its stdin, stdout, stderr, and files through which
+    /// it enters cgroups of its own.
+    case start(groups: Int)
 
     /// As bytes.
     public var encoded: [UInt8] {
@@ -29,7 +30,9 @@ public enum Order: Sendable, Hashable {
             writer.write(UInt8(2))
             writer.write(Int64(pid))
             writer.write(Int64(number))
-        case .start: writer.write(UInt8(3))
+        case .start(let groups):
+            writer.write(UInt8(3))
+            writer.write(UInt64(groups))
         }
         return writer.bytes
     }
@@ -43,7 +46,7 @@ public enum Order: Sendable, Hashable {
                 filters: try reader.number(as: Int.self), groups: try reader.number(as: Int.self),
                 trees: try reader.number(as: Int.self))
         case 2: self = .signal(pid: try reader.number(as: Int32.self), number: try reader.number(as: Int32.self))
-        case 3: self = .start
+        case 3: self = .start(groups: try reader.number(as: Int.self))
         default: throw .badMessage
         }
         guard reader.isAtEnd else { throw .badMessage }

@@ -185,12 +185,14 @@ public struct Jail: ~Copyable {
     }
 
     /// Has the spawner start a command; what becomes of it is reported on the spawner's socket.
-    func order(_ command: CommandRequest, descriptors: (Int32, Int32, Int32)) throws(LaunchFailure) {
+    func order(
+        _ command: CommandRequest, descriptors: (Int32, Int32, Int32), groups: [Int32] = []
+    ) throws(LaunchFailure) {
         try step("start", command.arguments.first ?? "") { () throws(Errno) in
             let file = try memoryFile("command", command.encoded)
             try send(
-                Order.start.encoded, descriptors: [file.raw, descriptors.0, descriptors.1, descriptors.2],
-                on: spawner.raw)
+                Order.start(groups: groups.count).encoded,
+                descriptors: [file.raw, descriptors.0, descriptors.1, descriptors.2] + groups, on: spawner.raw)
         }
     }
 

@@ -1,4 +1,5 @@
 // How an `ask` is answered in `cordon run`: by the person at the terminal, for once or for the terminal's session.
+internal import Caller
 internal import Linux
 internal import PolicyDecision
 internal import PolicyModel

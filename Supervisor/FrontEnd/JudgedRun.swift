@@ -1,4 +1,5 @@
 // What the engine says about a run, and what a person says where it asks.
+internal import Caller
 internal import Linux
 internal import PolicyDecision
 internal import PolicyModel

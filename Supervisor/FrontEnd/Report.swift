@@ -1,4 +1,5 @@
 // Reports: the JSON object of the contract, and text for people.
+internal import Caller
 internal import Linux
 internal import PolicyDecision
 internal import PolicyModel
@@ -109,14 +110,14 @@ struct ReportFile: ~Copyable {
     private let directory: Descriptor
     private let name: String
 
-    init(_ path: String) throws(RunRefusal) {
+    init(_ path: String) throws(Refusal) {
         let slash = path.lastIndex(of: "/")
         let above = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
         name = slash.map { String(path[path.index(after: $0)...]) } ?? path
         directory = try Self.openDirectory(above, name: name, path: path)
     }
 
-    private static func openDirectory(_ above: String, name: String, path: String) throws(RunRefusal) -> Descriptor {
+    private static func openDirectory(_ above: String, name: String, path: String) throws(Refusal) -> Descriptor {
         do throws(Errno) {
             let directory = try open(above, [.readOnly, .directory], beneath: currentDirectory, resolve: [.noSymlinks])
             if name.isEmpty { throw Errno.isDirectory }
@@ -124,7 +125,7 @@ struct ReportFile: ~Copyable {
             if !mayWrite(above) { throw Errno.accessDenied }
             return directory
         } catch {
-            throw RunRefusal(
+            throw Refusal(
                 LaunchFailure(
                     step: "report", object: path, errno: error,
                     remedy: "name a regular file in a directory that you may write, through no symbolic link"))

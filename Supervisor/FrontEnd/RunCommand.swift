@@ -1,4 +1,5 @@
 // `cordon run`: policy → plan → jail → report.
+internal import Caller
 internal import JailPlan
 internal import JailPlanner
 internal import Linux
@@ -22,7 +23,7 @@ func runCommand(_ arguments: [String]) -> Never {
     }
     // The report is opened before anything runs: finding out afterwards that it cannot be written is too late.
     var report: ReportFile?
-    do throws(RunRefusal) {
+    do throws(Refusal) {
         if let path = options.report { report = try ReportFile(path) }
         let outcome = try execute(options)
         finish(outcome, options, report)
@@ -34,33 +35,16 @@ func runCommand(_ arguments: [String]) -> Never {
     }
 }
 
-/// Why nothing ran.
-struct RunRefusal: Error {
-    var failure: LaunchFailure
-    /// For people: every problem on a line of its own.
-    var text: String
-
-    init(_ failure: LaunchFailure) {
-        self.failure = failure
-        text = failure.description
-    }
-
-    init(step: String, object: String, text: String, remedy: String) {
-        failure = LaunchFailure(step: step, object: object, remedy: remedy)
-        self.text = text
-    }
-}
-
-private func execute(_ options: RunOptions) throws(RunRefusal) -> Outcome {
+private func execute(_ options: RunOptions) throws(Refusal) -> Outcome {
     let machine = try refusing("machine") { () throws(Errno) in try Machine.inspect() }
     // First of all: its janitor must be there before the first cgroup is.
     let supervisor =
-        options.printPlan ? nil : try launching { () throws(LaunchFailure) in try Supervisor(machine: machine) }
+        options.printPlan ? nil : try refusing { () throws(LaunchFailure) in try Supervisor(machine: machine) }
     let environment = callerEnvironment()
     let place = try Workspace(options.workspace, home: environment.first { $0.name == "HOME" }?.value)
     let (tiers, policy) = try loadPolicy(options, place, environment, machine: machine)
     if options.image == nil, policy.fileSystem.read.isEmpty, policy.fileSystem.write.isEmpty {
-        throw RunRefusal(
+        throw Refusal(
             LaunchFailure(
                 step: "policy", object: tiers.session.name,
                 remedy: "it grants no files, so nothing can be run by it: write `fs.read`, as preset:readonly does"))
@@ -88,38 +72,14 @@ private func execute(_ options: RunOptions) throws(RunRefusal) -> Outcome {
     return run(request, in: prepared, filters: store.outside(of: prepared.writableTrees), supervisor: supervisor)
 }
 
-private func launching<Result>(_ body: () throws(LaunchFailure) -> Result) throws(RunRefusal) -> Result {
-    do throws(LaunchFailure) { return try body() } catch { throw RunRefusal(error) }
-}
-
-private func refusing<Result>(
-    _ step: String, _ object: String = "", _ body: () throws(Errno) -> Result
-) throws(RunRefusal) -> Result {
-    do throws(Errno) { return try body() } catch {
-        throw RunRefusal(LaunchFailure(step: step, object: object, errno: error))
-    }
-}
-
 private func loadPolicy(
     _ options: RunOptions, _ place: Workspace, _ environment: [(name: String, value: String)], machine: Machine
-) throws(RunRefusal) -> (PolicyTiers, Policy) {
-    do throws(PolicyError) {
+) throws(Refusal) -> (PolicyTiers, Policy) {
+    try refusing(options.policy) { () throws(PolicyError) in
         let tiers = try PolicyTiers(options.policy, workspace: place.path, environment: environment)
         var policy = tiers.confinement(machineMemory: machine.memory)
         try policy.tighten(to: options.limits, machineMemory: machine.memory)
         return (tiers, policy)
-    } catch {
-        throw RunRefusal(error, by: options.policy)
-    }
-}
-
-extension RunRefusal {
-    fileprivate init(_ error: PolicyError, by policy: String?) {
-        self.init(
-            step: "policy",
-            object: error.diagnostics.first?.location?.description ?? policy ?? PolicyTiers.defaultPolicy,
-            text: error.diagnostics.map(\.description).joined(separator: "\ncordon: "),
-            remedy: error.diagnostics.map(\.description).joined(separator: "; "))
     }
 }
 
@@ -127,23 +87,19 @@ extension RunRefusal {
 private func judge(
     _ command: [String], by tiers: PolicyTiers, _ place: Workspace, _ environment: [(name: String, value: String)],
     isAsked: Bool
-) throws(RunRefusal) -> JudgedRun {
-    do throws(PolicyError) {
-        return JudgedRun(
-            command,
-            verdict: try tiers.engine().judge(
-                CommandRequest(
-                    .argv(command), workspace: place.path, directory: place.directory, isJailed: true)),
-            in: place, tiers: tiers.tiers, environment: environment, isAsked: isAsked)
-    } catch {
-        throw RunRefusal(error, by: nil)
+) throws(Refusal) -> JudgedRun {
+    let verdict = try refusing(nil) { () throws(PolicyError) in
+        try tiers.engine().judge(
+            CommandRequest(.argv(command), workspace: place.path, directory: place.directory, isJailed: true))
     }
+    return JudgedRun(
+        command, verdict: verdict, in: place, tiers: tiers.tiers, environment: environment, isAsked: isAsked)
 }
 
 private func plan(
     _ policy: Policy, _ options: RunOptions, _ place: Workspace, _ environment: [(name: String, value: String)],
     _ machine: Machine
-) throws(RunRefusal) -> PreparedJail {
+) throws(Refusal) -> PreparedJail {
     var image: String?
     if let path = options.image {
         image = try refusing("image", path) { () throws(Errno) in try resolvedPath(path) }
@@ -151,46 +107,11 @@ private func plan(
     let request = PlanRequest(
         workspace: place.path, directory: place.directory, callerEnvironment: environment,
         setEnvironment: options.limits.environment.map { (name: $0.0, value: $0.1) }, image: image,
-        programs: try launching(Supervisor.ownDirectory))
-    let caches = try planning { () throws(PlanFailure) in
-        try cacheDirectories(policy: policy, request: request, machine: machine)
-    }
-    try launching { () throws(LaunchFailure) in
-        for directory in caches { try makePrivateDirectory(directory) }
-    }
-    return try planning { () throws(PlanFailure) in
-        do throws(PlanFailure) { return try makePlan(policy: policy, request: request, machine: machine) } catch {
-            if UserManager.couldGive(error) {
-                UserManager(machine: machine, environment: environment)?.startAnewInScope()
-            }
-            throw error
+        programs: try refusing(Supervisor.ownDirectory))
+    return try prepareJail(policy, request, machine) { failure in
+        if UserManager.couldGive(failure) {
+            UserManager(machine: machine, environment: environment)?.startAnewInScope()
         }
-    }
-}
-
-private func planning<Result>(_ body: () throws(PlanFailure) -> Result) throws(RunRefusal) -> Result {
-    do throws(PlanFailure) { return try body() } catch {
-        let text = error.description
-        throw RunRefusal(
-            step: "plan", object: error.objectName, text: text.joinedLines("\ncordon: "), remedy: text.joinedLines("; ")
-        )
-    }
-}
-
-extension PlanFailure {
-    /// The guarantee, file or path that the failure is about.
-    fileprivate var objectName: String {
-        switch self {
-        case .missing(let all): all.map(\.guarantee.rawValue).joined(separator: ",")
-        case .invalid(let diagnostics): diagnostics.first?.location?.description ?? ""
-        case .unreadable(let path, _): path
-        }
-    }
-}
-
-extension String {
-    fileprivate func joinedLines(_ separator: String) -> String {
-        split(separator: "\n").joined(separator: separator)
     }
 }
 

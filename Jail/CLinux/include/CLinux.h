@@ -226,12 +226,16 @@ struct cordon_command {
     int controlling_terminal;
     /// Apply one more Landlock ruleset (signal scoping where commands share the spawner's id), or -1.
     int ruleset;
+    /// Files of cgroups that the command moves itself into, before anything of it exists that could fork.
+    const int *groups;
+    size_t group_count;
 };
 
 /// The child side of a command's start: a new session, default signals, descriptors 0-2 and no others,
 /// rlimits, identity, capabilities, directory, Landlock, execve. With CLONE_PARENT, so that PID 1, which a
 /// group OOM kill spares, reaps it. Returns the pid, or -errno; `*failed` names the step:
-/// 1 clone, 2 session, 3 descriptors, 4 limits, 5 identity, 6 capabilities, 7 directory, 8 Landlock, 9 execve.
+/// 1 clone, 2 session, 3 descriptors, 4 limits, 5 identity, 6 capabilities, 7 directory, 8 Landlock, 9 execve,
+/// 10 cgroups.
 int cordon_spawn_command(const struct cordon_command *command, int *failed);
 
 /// prctl(2) is variadic. One with an integer argument; −1 and errno as glibc's.

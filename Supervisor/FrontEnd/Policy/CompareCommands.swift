@@ -1,4 +1,5 @@
 // `cordon policy diff`, `simulate` and `score`: what a policy changes, what it would have said, and how exposed it leaves.
+internal import Caller
 internal import Linux
 internal import PolicyDecision
 internal import PolicyModel

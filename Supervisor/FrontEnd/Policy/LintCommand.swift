@@ -1,4 +1,5 @@
 // `cordon policy lint`: likely mistakes, as text, JSON or SARIF, against a baseline where there is one.
+internal import Caller
 internal import Linux
 internal import PolicyDecision
 internal import PolicyModel

@@ -1,4 +1,5 @@
 // `cordon policy`: asks, explains and checks policies. It starts nothing, and needs no privilege.
+internal import Caller
 internal import Linux
 internal import PolicyDecision
 internal import PolicyModel

@@ -1,4 +1,5 @@
 // `cordon policy test`: the examples and tests of a policy, for people and for CI.
+internal import Caller
 internal import Linux
 internal import PolicyDecision
 internal import PolicyModel

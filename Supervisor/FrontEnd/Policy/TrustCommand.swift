@@ -1,4 +1,5 @@
 // `cordon policy trust`: a project's policy may loosen only after its user has read it.
+internal import Caller
 internal import Linux
 internal import PolicyModel
 

@@ -1,24 +1,26 @@
 // Which policies have a say: the machine's, the user's, the project's, and the one that was asked for.
 internal import Linux
-internal import PolicyDecision
-internal import PolicyModel
+public import PolicyDecision
+public import PolicyModel
 
 /// The policies that judge and confine one request.
-struct PolicyTiers {
+public struct PolicyTiers: Sendable {
     /// From the machine's owner to the request; the last is the session's.
-    private(set) var tiers: [Tier] = []
+    public private(set) var tiers: [Tier] = []
 
     /// The policy that was asked for, or what stands for it.
-    var session: Policy { tiers[tiers.count - 1].policy }
+    public var session: Policy { tiers[tiers.count - 1].policy }
 
-    static let defaultPolicy = "preset:agent"
-    static let projectFile = ".cordon.toml"
+    /// What stands for a policy where none is named and no project is trusted.
+    public static let defaultPolicy = "preset:agent"
+    /// A project's own policy, in its workspace.
+    public static let projectFile = ".cordon.toml"
 
     /// Reads all of them.
     ///
     /// - Parameter reference: what `--policy` names; nil for a trusted project's own policy, else preset:agent.
     /// - Throws: `PolicyError` with everything that is wrong in all of the files, their own examples included.
-    init(
+    public init(
         _ reference: String?, workspace: String, environment: [(name: String, value: String)]
     ) throws(PolicyError) {
         var diagnostics: [Diagnostic] = []
@@ -51,12 +53,12 @@ struct PolicyTiers {
     }
 
     /// One policy that confines as all of them do.
-    func confinement(machineMemory: UInt64) -> Policy {
+    public func confinement(machineMemory: UInt64) -> Policy {
         tiers.dropLast().reduce(session) { $0.restricted(by: $1.policy, machineMemory: machineMemory) }
     }
 
     /// An engine that looks through links as this machine has them.
-    func engine() throws(PolicyError) -> Engine {
+    public func engine() throws(PolicyError) -> Engine {
         try Engine(tiers, resolve: Self.resolve, expand: { expanded($0, $1) })
     }
 
@@ -85,7 +87,7 @@ struct PolicyTiers {
 
     /// The variables for what is executed without a shell and without a jail: what every tier lets pass, what the policies
     /// set, and what a program cannot do without. The names of masked ones come apart.
-    func commandEnvironment(
+    public func commandEnvironment(
         _ caller: [(name: String, value: String)], without unset: [Glob]
     ) -> (variables: [(name: String, value: String)], masked: [String]) {
         let speaking = tiers.filter {
@@ -142,7 +144,7 @@ private func expanded(_ directory: String, _ patterns: [String]) -> [String]? {
 }
 
 /// A directory of the user's, by the XDG Base Directory Specification.
-func userDirectory(
+public func userDirectory(
     _ variable: String, _ fallback: String, _ environment: [(name: String, value: String)]
 ) -> String? {
     if let chosen = environment.first(where: { $0.name == variable })?.value, chosen.utf8.first == UInt8(ascii: "/") {
@@ -155,13 +157,15 @@ func userDirectory(
 }
 
 /// A file that took part in a policy, as it was read.
-struct PolicySource {
-    var path: String
-    var bytes: [UInt8]
+public struct PolicySource: Sendable {
+    /// As it was named.
+    public var path: String
+    /// All of it.
+    public var bytes: [UInt8]
 }
 
 /// Reads a policy from a file or a preset.
-func readPolicy(
+public func readPolicy(
     _ reference: String, presetTests: Bool = true
 ) throws(PolicyError) -> (policy: Policy, sources: [PolicySource]) {
     var sources: [PolicySource] = []

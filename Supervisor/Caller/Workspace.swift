@@ -2,13 +2,20 @@
 internal import Linux
 internal import SupervisorCore
 
-struct Workspace {
+/// The directory that a command works in.
+public struct Workspace: Sendable {
     /// The workspace, absolute and without symbolic links.
-    let path: String
+    public let path: String
     /// The working directory: the caller's own, where that lies in the workspace.
-    let directory: String
+    public let directory: String
 
-    init(_ chosen: String?, home: String?) throws(RunRefusal) {
+    /// Finds it.
+    ///
+    /// - Parameters:
+    ///   - chosen: as the caller names it; nil for the current directory.
+    ///   - home: the caller's own, which with all that is in it is refused.
+    /// - Throws: ``Refusal`` for a directory that is none, that a link leads to, or that is the system's or a home.
+    public init(_ chosen: String?, home: String?) throws(Refusal) {
         let current = try? workingDirectory()
         let wanted = chosen ?? current ?? "."
         let resolved: String
@@ -18,7 +25,7 @@ struct Workspace {
             if chosen != nil { try Self.requireNoLinks(wanted) }
             guard try status(at: resolved).isDirectory else { throw Errno.notDirectory }
         } catch {
-            throw RunRefusal(
+            throw Refusal(
                 LaunchFailure(
                     step: "workspace", object: wanted, errno: error,
                     remedy: error == .loop
@@ -26,7 +33,7 @@ struct Workspace {
                         : "name an existing directory with --workspace"))
         }
         if let reason = Self.objection(to: resolved, home: home.flatMap { try? resolvedPath($0) }) {
-            throw RunRefusal(
+            throw Refusal(
                 LaunchFailure(
                     step: "workspace", object: resolved,
                     remedy: reason + ": name a project's directory with --workspace"))

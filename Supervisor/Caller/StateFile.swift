@@ -1,27 +1,27 @@
 // What Cordon remembers between calls for one user: small files of lines, each rewritten as a whole.
 internal import CLibsodium
-internal import Linux
+public import Linux
 
 /// A file of lines in `$XDG_STATE_HOME/cordon`, readable by its user alone.
-struct StateFile {
+public struct StateFile: Sendable {
     private let directory: String
     private let path: String
 
     /// - Returns: nil for a user without a home.
-    init?(_ name: String, _ environment: [(name: String, value: String)]) {
+    public init?(_ name: String, _ environment: [(name: String, value: String)]) {
         guard let state = userDirectory("XDG_STATE_HOME", "/.local/state", environment) else { return nil }
         directory = state + "/cordon"
         path = directory + "/" + name
     }
 
     /// What it holds now: nothing where it cannot be read, so that whoever cannot be remembered is not known.
-    func lines() -> [[UInt8]] {
+    public func lines() -> [[UInt8]] {
         guard let text = try? readFile(path, limit: 1 << 20) else { return [] }
         return text.split(separator: UInt8(ascii: "\n")).map(Array.init)
     }
 
     /// Puts other lines in their place. A reader sees the old ones or the new ones; of two writers one is forgotten.
-    func replace(_ change: ([[UInt8]]) -> [[UInt8]]) throws(Errno) {
+    public func replace(_ change: ([[UInt8]]) -> [[UInt8]]) throws(Errno) {
         var above = ""
         for name in pathComponents(directory) {
             above += "/" + name
@@ -40,7 +40,7 @@ struct StateFile {
 }
 
 /// SHA-256 (FIPS 180-4) of some texts, each with its length before it, so that no two lists have one; in hexadecimal.
-func digest(_ parts: [[UInt8]]) -> String {
+public func digest(_ parts: [[UInt8]]) -> String {
     let bytes = parts.flatMap { Array("\($0.count) ".utf8) + $0 }
     var digest = [UInt8](repeating: 0, count: 32)
     // It cannot fail, and libsodium's own documentation has no error for it.
