@@ -86,6 +86,9 @@ let supervisor: [Target] = [
         ],
         path: "Supervisor/Core",
         swiftSettings: strict),
+    .target(
+        name: "Reports", dependencies: ["Linux", "PolicyDecision", "PolicyModel", "SupervisorCore", "Wire"],
+        path: "Supervisor/Reports", swiftSettings: strict),
     // What a caller brings: a workspace, policies, what was trusted before.
     .target(
         name: "Caller",
@@ -103,7 +106,7 @@ let supervisor: [Target] = [
         name: "cordon",
         dependencies: [
             "Caller", "Doctor", "JailPlan", "JailPlanner", "Linux", "Machine", "PolicyDecision", "PolicyModel",
-            "PolicyPresets", "SupervisorCore", "Wire",
+            "PolicyPresets", "Reports", "SupervisorCore", "Wire",
         ],
         path: "Supervisor/FrontEnd",
         swiftSettings: strict, linkerSettings: staticExecutable),

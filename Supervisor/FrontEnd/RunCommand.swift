@@ -7,6 +7,7 @@ internal import Machine
 internal import PolicyDecision
 internal import PolicyModel
 internal import SupervisorCore
+internal import Reports
 
 /// Runs the command and exits as the contract says.
 func runCommand(_ arguments: [String]) -> Never {
@@ -19,7 +20,7 @@ func runCommand(_ arguments: [String]) -> Never {
         }
         var outcome = Outcome(reason: .error, guarantees: GuaranteeNames(enforced: [], degraded: [], notes: []))
         outcome.failure = LaunchFailure(step: "usage", object: error.message, remedy: error.remedy)
-        leave(printing: reportObject(outcome) + "\n", code: ExitCode.cordonFailed)
+        leave(printing: reportObject(outcome).text + "\n", code: ExitCode.cordonFailed)
     }
     // The report is opened before anything runs: finding out afterwards that it cannot be written is too late.
     var report: ReportFile?
@@ -118,7 +119,7 @@ private func plan(
 private func finish(
     _ outcome: Outcome, _ options: RunOptions, _ report: consuming ReportFile?, alreadySaid: Bool = false
 ) -> Never {
-    let json = options.json || options.report != nil ? reportObject(outcome) : ""
+    let json = options.json || options.report != nil ? reportObject(outcome).text : ""
     if let report, let error = report.write(json + "\n") {
         let failure = LaunchFailure(
             step: "report", object: options.report ?? "", errno: error,

@@ -3,6 +3,7 @@ internal import Linux
 internal import PolicyDecision
 internal import PolicyModel
 internal import Wire
+internal import Reports
 
 let checkSubcommand = PolicySubcommand(
     name: "check", says: "judge a command, or many",

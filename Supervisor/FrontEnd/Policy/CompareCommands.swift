@@ -4,6 +4,7 @@ internal import Linux
 internal import PolicyDecision
 internal import PolicyModel
 internal import Wire
+internal import Reports
 
 let diffSubcommand = PolicySubcommand(
     name: "diff", says: "compare two policies, rules and verdicts",

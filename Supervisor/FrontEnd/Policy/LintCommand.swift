@@ -4,6 +4,7 @@ internal import Linux
 internal import PolicyDecision
 internal import PolicyModel
 internal import Wire
+internal import Reports
 
 let lintSubcommand = PolicySubcommand(
     name: "lint", says: "find likely mistakes",

@@ -1,6 +1,7 @@
 // `cordon policy schema`: the language as JSON Schema (2020-12), for editors.
 internal import PolicyModel
 internal import Wire
+internal import Reports
 
 let schemaSubcommand = PolicySubcommand(
     name: "schema", says: "print a JSON Schema of the language, or its reference",

@@ -4,6 +4,7 @@ internal import Linux
 internal import PolicyDecision
 internal import PolicyModel
 internal import Wire
+internal import Reports
 
 let testSubcommand = PolicySubcommand(
     name: "test", says: "run a policy's examples and tests",
