@@ -127,7 +127,7 @@ struct CompiledPattern: Sendable {
             if let reason = Self.mismatch(option, flags, command) { return reason }
         }
         if !sedScriptsAreHarmless(invocation) { return "the script does more than print" }
-        return nil
+        return invocation.operands.compactMap { Self.powerfulOperand($0, command) }.first
     }
 
     private static func isNamed(_ option: Invocation.Option, _ name: String) -> Bool {
@@ -167,6 +167,31 @@ struct CompiledPattern: Sendable {
         return nil
     }
 
+    /// Programs to which an operand with `@` in front is a file of further options.
+    private static let readingOptions: Set<String> = [
+        "gcc", "g++", "cc", "c++", "cpp", "clang", "clang++", "gfortran", "as", "ld", "ar", "nm", "objdump", "objcopy",
+        "readelf", "strings", "strip", "ranlib", "size", "addr2line", "c++filt", "javac", "java", "javadoc", "rustc",
+    ]
+
+    /// Why an operand may never be, whatever class the rule asks for: it is a program in another language that does more than
+    /// print, sets a variable, or holds options.
+    private static func powerfulOperand(_ operand: Invocation.Operand, _ command: JudgedCommand) -> String? {
+        let text = operand.word.text, shown = "`\(operand.word.shown)`"
+        switch operand.kind {
+        case .awkScript where !AwkScript.isHarmless(text): return "the program does more than print"
+        case .jqFilter where !JqFilter.isHarmless(text): return "the filter does more than filter"
+        case .printfFormat where !PrintfFormat.isHarmless(text): return "the format assigns a variable"
+        case .target where text.utf8.contains(UInt8(ascii: "=")): return "\(shown) sets a variable"
+        case .read where text.utf8.first == UInt8(ascii: "+") && command.invocation.effects.contains(.executes):
+            return "\(shown) is a command to the program"
+        default: break
+        }
+        if text.utf8.first == UInt8(ascii: "@"), readingOptions.contains(command.name) {
+            return "\(shown) is a file of further options"
+        }
+        return nil
+    }
+
     /// What `...` stands for: operands that the table knows, and that run nothing by themselves.
     private static func ordinaryMismatch(_ operand: Invocation.Operand, _ command: JudgedCommand) -> String? {
         let shown = "`\(operand.word.shown)`"
@@ -175,10 +200,6 @@ struct CompiledPattern: Sendable {
         switch operand.kind {
         case nil: return "\(shown) is more than the program is known to take"
         case .cwd, .code, .assignment, .config, .program: return "\(shown) can change what is run"
-        case .target where operand.word.text.utf8.contains(UInt8(ascii: "=")): return "\(shown) sets a variable"
-        case .awkScript where !AwkScript.isHarmless(operand.word.text): return "the program does more than print"
-        case .jqFilter where !JqFilter.isHarmless(operand.word.text): return "the filter does more than filter"
-        case .printfFormat where !PrintfFormat.isHarmless(operand.word.text): return "the format assigns a variable"
         case .awkScript, .sedScript, .command, .jqFilter, .printfFormat:
             return operand.word.form == .literal ? nil : "\(shown) is not static"
         default: return nil

@@ -37,6 +37,8 @@ public struct CommandRequest: Sendable {
     public var workspace: String
     /// The absolute working directory.
     public var directory: String
+    /// Whether a shell there goes by another name for that directory (`PWD`), by which it would take `..`.
+    public var isBehindLink = false
     /// Whether it would run in a jail made by the same policy.
     public var isJailed: Bool
     /// Whether it must run exactly as it stands, without a rewrite.

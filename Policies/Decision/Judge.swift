@@ -11,6 +11,8 @@ struct Judge {
     /// Whether it may be anywhere else too: then a path that does not start at the root leads nobody knows where.
     private(set) var isLost = false
     let finder: PlaceFinder
+    /// Whether another command may have made files by the time that a pattern is expanded, with names of its choosing.
+    private(set) var mayHaveMadeFiles = false
     /// Commands inside commands inside commands.
     private static let deepest = 8
     /// Places where a command may be.
@@ -26,6 +28,8 @@ struct Judge {
     private struct Rewrite {
         /// Which command of the string.
         var index: Int
+        /// In front of all, in a string for bash: `env` and variables.
+        var prefix: [String]
         /// What comes behind the program's name.
         var front: [String]
         /// The word behind which flags come.
@@ -42,7 +46,7 @@ struct Judge {
         var words: [String] { original.enumerated().flatMap { [$1] + added(behind: $0) } }
     }
 
-    private var environmentUnset: [String] = []
+    private var environmentUnset: [String] = [], environmentSet: [String] = []
     private var needsRewrite = false
 
     init(engine: Engine, request: CommandRequest) {
@@ -101,7 +105,7 @@ struct Judge {
     /// Whether a rewritten string has the words that were judged, and nothing else.
     private func isSame(_ string: [UInt8], as program: ShellProgram) -> Bool {
         guard let again = try? analyse(string), again.commands.count == program.commands.count else { return false }
-        let changes = Dictionary(rewrites.map { ($0.index, $0.words) }) { first, _ in first }
+        let changes = Dictionary(rewrites.map { ($0.index, $0.prefix + $0.words) }) { first, _ in first }
         return zip(program.commands, again.commands).enumerated().allSatisfy { index, pair in
             let words = changes[index] ?? pair.0.words.map(\.text)
             return sameNames(words, pair.1.words.map(\.text))
@@ -152,7 +156,10 @@ struct Judge {
         }
         var verdict = Verdict(decision: decision, evidence: Array(evidence.prefix(Self.mostEvidence)), steps: steps)
         verdict.isRewritten = decision == .allow && needsRewrite
-        if verdict.isRewritten { verdict.environmentUnset = environmentUnset }
+        if verdict.isRewritten {
+            verdict.environmentUnset = environmentUnset
+            verdict.environmentSet = environmentSet
+        }
         return verdict
     }
 
@@ -193,8 +200,9 @@ struct Judge {
     // MARK: - Strings
 
     private mutating func judge(_ program: ShellProgram, canRewrite: Bool) -> [Step] {
-        let before = (directories, isLost)
-        defer { (directories, isLost) = before }
+        let before = (directories, isLost, mayHaveMadeFiles)
+        defer { (directories, isLost, mayHaveMadeFiles) = before }
+        mayHaveMadeFiles = mayHaveMadeFiles || program.commands.count > 1 && mayMakeFiles(program)
         var steps: [Step] = []
         for (index, command) in program.commands.enumerated() {
             var step: Step
@@ -228,6 +236,12 @@ struct Judge {
             target.text.utf8.first != UInt8(ascii: "-"), target.text.utf8.first != UInt8(ascii: "+"),
             !target.text.isEmpty
         else { return false }
+        if request.isBehindLink, target.text.utf8.first != UInt8(ascii: "/"),
+            target.text.utf8.split(separator: UInt8(ascii: "/")).contains(where: { $0.elementsEqual("..".utf8) })
+        {
+            isLost = true
+            return false
+        }
         // Whether it succeeds is not known, so either place is where the next command may be.
         return enter(target.text)
     }
@@ -259,6 +273,30 @@ struct Judge {
             isMoved = true
         }
         return isMoved
+    }
+
+    /// Whether a command of it writes files, or does what is not known.
+    private func mayMakeFiles(_ program: ShellProgram) -> Bool {
+        let redirections = program.commands.flatMap(\.redirections) + program.groupRedirections
+        let writes = redirections.contains { redirection in
+            switch redirection.target {
+            case .write(let word), .readAndWrite(let word): word.text != "/dev/null"
+            default: false
+            }
+        }
+        return writes
+            || program.commands.contains { command in
+                guard let name = command.words.first else { return false }
+                if name.text == "cd" { return false }
+                let invocation = Invocation(command.words.map(Word.init), table: engine.table)
+                return invocation.spec == nil || invocation.operands.contains { $0.kind == .write || $0.kind == nil }
+                    || invocation.options.contains {
+                        $0.kind == .write || $0.spec?.writes ?? true || $0.spec?.executes ?? true
+                    }
+                    || !invocation.effects.isDisjoint(with: [.writes, .executes, .interprets])
+                    || !invocation.inner.isEmpty
+                    || !invocation.strings.isEmpty
+            }
     }
 
     private func add(_ redirection: ShellRedirection, to step: inout Step) {
@@ -327,6 +365,11 @@ struct Judge {
         defer { (directories, isLost) = before }
         var command = judgedCommand(words)
         if enterDirectories(of: command.invocation) { command = judgedCommand(words) }
+        if mayHaveMadeFiles, words.contains(where: { $0.form == .pattern && $0.mayBecomeOption }),
+            !words.contains(where: { $0.text == "--" })
+        {
+            command.invocation.mayHideOptions = true
+        }
         let invocation = command.invocation
         var step = Step(title: title(words), decision: .allow, evidence: [])
         judgeInner(invocation, &step)
@@ -365,12 +408,16 @@ struct Judge {
     ) {
         needsRewrite = true
         environmentUnset += rewrite.environmentUnset.map(\.text).filter { !environmentUnset.contains($0) }
+        environmentSet += rewrite.environmentSet.filter { !environmentSet.contains($0) }
+        let prefix = rewrite.environmentSet.isEmpty ? [] : ["env"] + rewrite.environmentSet
         let front = rewrite.options + rewrite.config.flatMap { ["-c", $0] }
-        if !front.isEmpty || !rewrite.flags.isEmpty {
+        if !front.isEmpty || !rewrite.flags.isEmpty || !prefix.isEmpty {
             // Behind the subcommand, or behind the program where there is none.
             let place = words.dropFirst().firstIndex { $0.text == invocation.written.last } ?? 0
             rewrites.append(
-                Rewrite(index: index, front: front, place: place, flags: rewrite.flags, original: words.map(\.text)))
+                Rewrite(
+                    index: index, prefix: prefix, front: front, place: place, flags: rewrite.flags,
+                    original: words.map(\.text)))
         }
         guard request.asIs else { return }
         step.add(
@@ -594,7 +641,8 @@ struct Judge {
         for (index, command) in program.commands.enumerated() {
             guard let change = changes[index] else { continue }
             for (number, word) in command.words.enumerated() where !word.isPattern && !word.isComputed {
-                let text = ([word.text] + change.added(behind: number)).map(singleQuoted).joined(separator: " ")
+                let words = (number == 0 ? change.prefix : []) + [word.text] + change.added(behind: number)
+                let text = words.map(singleQuoted).joined(separator: " ")
                 if let last = edits.last, last.range == word.range {
                     // Words of one brace expansion.
                     edits[edits.count - 1].text += " " + text

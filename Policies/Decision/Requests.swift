@@ -8,6 +8,12 @@ extension Judge {
         // Options such as `sed -i` write what the operands name.
         let writesOperands = invocation.options.contains { $0.spec?.writes ?? false }
         for option in invocation.options {
+            // `git log -L1,9:FILE`
+            if option.name == "-L", invocation.path[0] == "git", let value = option.value,
+                let colon = value.text.utf8.lastIndex(of: UInt8(ascii: ":"))
+            {
+                judge(unknown: Word(text: String(value.text[value.text.utf8.index(after: colon)...])), &step)
+            }
             guard let kind = option.kind, let value = option.value else { continue }
             judge(word: value, kind, &step)
             if invocation.path[0] == "tar", kind == .write { judge(archive: value, &step) }
@@ -44,7 +50,16 @@ extension Judge {
     /// git's own patterns, and `REVISION:PATH`; false for what is a path like any other.
     private func judgePathspec(_ word: Word, _ kind: ValueClass, _ step: inout Step) -> Bool {
         guard kind == .read || kind == .ref, word.form == .literal else { return false }
+        // What follows a revision may be a path, and what a commit has of it is the same secret.
+        if kind == .ref { judge(unknown: word, &step) }
         if word.text.utf8.first == UInt8(ascii: ":") {
+            // What is only taken away, and a file of the index.
+            if [":!", ":^", ":(exclude)"].contains(where: { word.text.utf8.starts(with: $0.utf8) }) { return true }
+            let path = word.text.utf8.dropFirst()
+            if kind == .ref, path.first.map({ !"(/!^:".utf8.contains($0) }) ?? false {
+                judge(unknown: Word(text: String(Substring(path))), &step)
+                return true
+            }
             // Pathspec magic (gitglossary(7)), such as `:(icase)`.
             if !request.isJailed { step.add(unknownPattern(word, .read)) }
             return true
@@ -264,11 +279,16 @@ extension Judge {
                 guard name != "..", let glob = try? isStatic(name) ? Glob(escaping: name) : Glob(shell: name) else {
                     return step.add(unknownPattern(word, access))
                 }
+                // Shells differ in whether a pattern stands for `.` and `..`.
+                if !isStatic(name), name.utf8.first == UInt8(ascii: "."), glob.matches("..") || glob.matches(".") {
+                    return step.add(unknownPattern(word, access))
+                }
                 globs.append(glob)
             }
             let fromWorkspace =
                 base.starts(with: workspace, by: sameBytes) ? Array(globs.dropFirst(workspace.count)) : nil
-            for tier in engine.tiers where !request.isJailed {
+            // The files that are there were judged; without a look at them a pattern is judged by what it could mean.
+            for tier in engine.tiers where !request.isJailed && (engine.expand == nil || mayHaveMadeFiles) {
                 guard let denial = tier.files.possibleDenial(globs, fromWorkspace, access) else { continue }
                 return step.add(
                     Evidence(
@@ -301,7 +321,11 @@ extension Judge {
     private func judge(glob word: Word, _ step: inout Step) {
         if request.isJailed || word.text.utf8.first == UInt8(ascii: "!") { return }
         let last = PathPattern.components(of: word.text).last.map(String.init) ?? ""
-        // rg expands braces, grep does not.
+        // rg expands braces, grep does not: what either makes of them must be fine.
+        if word.form == .literal, let pieces = Self.pieces(of: last) {
+            for piece in pieces { judge(glob: Word(text: piece), &step) }
+            return
+        }
         guard word.form == .literal, !word.text.utf8.contains(UInt8(ascii: "{")), let glob = try? Glob(shell: last)
         else {
             return step.add(unknownPattern(word, .read))
@@ -313,6 +337,8 @@ extension Judge {
             else {
                 continue
             }
+            // It only narrows what is searched anyway: what counts is whether it aims at the denied names.
+            if glob.literal == nil, !Self.aims(glob.text, at: denial.value.text) { continue }
             // A name is the denied file itself; a pattern may be.
             return step.add(
                 Evidence(
@@ -320,6 +346,24 @@ extension Judge {
                     matched: word.text, reason: "it asks for names that `\(printable(denial.value.text))` denies",
                     remedy: "write a pattern that cannot match it", enforced: .kernel))
         }
+    }
+
+    /// What a pattern with one list of plain pieces in braces stands for; nil for any other.
+    private static func pieces(of text: String) -> [String]? {
+        let parts = text.utf8.split(separator: UInt8(ascii: "{"), omittingEmptySubsequences: false)
+        guard parts.count == 2 else { return nil }
+        let inner = parts[1].split(separator: UInt8(ascii: "}"), omittingEmptySubsequences: false)
+        guard inner.count == 2, !inner[0].contains(where: { "*?[]!\\".utf8.contains($0) }) else { return nil }
+        return inner[0].split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false).map {
+            String(Substring(parts[0])) + String(Substring($0)) + String(Substring(inner[1]))
+        }
+    }
+
+    /// Whether a pattern has a part of its own that is in a denied one: `*.key` and `*secret*` have, `*.c` and `*` have not.
+    private static func aims(_ pattern: String, at denied: String) -> Bool {
+        let parts = pattern.utf8.split { "*?[]!^".utf8.contains($0) }
+        return pattern.utf8.first == UInt8(ascii: ".")
+            || parts.contains { $0.count > 1 && contains(denied, String(Substring($0))) }
     }
 
     // MARK: - The network

@@ -56,6 +56,8 @@ public struct Verdict: Sendable, Hashable {
     public var command: String?
     /// Globs of variables that must not be in the environment.
     public var environmentUnset: [String] = []
+    /// `NAME=VALUE` each: variables that must be in it. A rewritten string for bash has them already.
+    public var environmentSet: [String] = []
     /// Why: the strictest reasons first.
     public var evidence: [Evidence]
     /// The same as a tree.

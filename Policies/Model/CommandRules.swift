@@ -106,6 +106,8 @@ public struct CommandRewrite: Sendable, Hashable {
     public var flags: [String] = []
     /// Globs of variables to take out of the environment.
     public var environmentUnset: [Glob] = []
+    /// `NAME=VALUE` each: variables to put into it.
+    public var environmentSet: [String] = []
 
     /// A change that changes nothing.
     public init() {}
@@ -117,11 +119,14 @@ public struct CommandRewrite: Sendable, Hashable {
         sum.options += other.options.filter { !options.contains($0) }
         sum.flags += other.flags.filter { !flags.contains($0) }
         sum.environmentUnset += other.environmentUnset.filter { !environmentUnset.contains($0) }
+        sum.environmentSet += other.environmentSet.filter { !environmentSet.contains($0) }
         return sum
     }
 
     /// Whether nothing is changed.
-    public var isEmpty: Bool { config.isEmpty && options.isEmpty && flags.isEmpty && environmentUnset.isEmpty }
+    public var isEmpty: Bool {
+        config.isEmpty && options.isEmpty && flags.isEmpty && environmentUnset.isEmpty && environmentSet.isEmpty
+    }
 }
 
 /// `[[command]]`.

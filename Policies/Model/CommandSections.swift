@@ -151,11 +151,12 @@ extension CommandRule {
             self.flags = flags.list("allow", flagPattern)?.map { $0.value }
         }
         except = table.patterns("except")
-        if let rewrite = table.table("rewrite", keys: ["as", "config", "options", "flags", "env_unset"]) {
+        if let rewrite = table.table("rewrite", keys: ["as", "config", "options", "flags", "env_unset", "env_set"]) {
             self.rewrite.config = rewrite.list("config", gitSetting)?.map(\.value) ?? []
             self.rewrite.options = rewrite.list("options", option)?.map(\.value) ?? []
             self.rewrite.flags = rewrite.list("flags", option)?.map(\.value) ?? []
             self.rewrite.environmentUnset = rewrite.list("env_unset", glob)?.map(\.value) ?? []
+            self.rewrite.environmentSet = rewrite.list("env_set", assignment)?.map(\.value) ?? []
         }
         guard let decision, let pattern else { return nil }
         argv = pattern
@@ -343,6 +344,20 @@ private func gitSetting(_ node: TomlNode) throws(InvalidValue) -> String {
     let name = text.utf8.prefix { $0 != UInt8(ascii: "=") }
     guard name.count < text.utf8.count, name.contains(UInt8(ascii: ".")), !text.utf8.contains(0) else {
         throw InvalidValue("\(quoted(text)) is not a setting", remedy: "write \"core.fsmonitor=false\"")
+    }
+    return text
+}
+
+/// `NAME=VALUE` of an environment.
+private func assignment(_ node: TomlNode) throws(InvalidValue) -> String {
+    let text = try string(node)
+    let name = text.utf8.prefix { $0 != UInt8(ascii: "=") }
+    let isName = name.enumerated().allSatisfy { index, byte in
+        byte == UInt8(ascii: "_") || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
+            || index > 0 && (0x30...0x39).contains(byte)
+    }
+    guard !name.isEmpty, name.count < text.utf8.count, isName, !text.utf8.contains(0) else {
+        throw InvalidValue("\(quoted(text)) sets no variable", remedy: "write \"NAME=VALUE\"")
     }
     return text
 }

@@ -81,6 +81,9 @@ extension CommandRule {
         if !rewrite.environmentUnset.isEmpty {
             rewritten.append("env_unset = " + TomlText.array(rewrite.environmentUnset.map(\.text)))
         }
+        if !rewrite.environmentSet.isEmpty {
+            rewritten.append("env_set = " + TomlText.array(rewrite.environmentSet))
+        }
         if !rewritten.isEmpty { text.inline("rewrite", rewritten) }
         if let reason { text.string("reason", reason) }
         if !except.isEmpty {

@@ -151,6 +151,9 @@ public let policyKeys = [
     PolicyKey(
         "command.rewrite", "env_unset", .strings, "none", "Globs of variables to take out of the environment.",
         "[\"GIT_*\"]"),
+    PolicyKey(
+        "command.rewrite", "env_set", .strings, "none", "`NAME=VALUE`: variables to put into the environment.",
+        "[\"GIT_ALLOW_PROTOCOL=\"]"),
     PolicyKey("fs", "read", .strings, "nothing", "Can be read.", "[\"/usr\", \"${workspace}\"]"),
     PolicyKey("fs", "write", .strings, "nothing", "Can be read and written.", "[\"${workspace}\"]"),
     PolicyKey(

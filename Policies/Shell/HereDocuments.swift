@@ -39,7 +39,9 @@ extension ShellScanner {
     mutating func readDocuments() throws(OpaqueCommand) {
         let announced = documents
         documents = []
+        var bodies: [ShellRange] = []
         for document in announced {
+            let start = at
             while true {
                 guard at < bytes.count else {
                     throw OpaqueCommand("a here-document without an end", at: document.range)
@@ -56,11 +58,19 @@ extension ShellScanner {
                 at = min(end + 1, bytes.count)
                 if isEnd { break }
             }
+            bodies.append(start..<at)
+        }
+        // The second parser misreads much of what may stand behind `<<E` in its line. Where nothing is computed it need not see
+        // the documents at all: to it they are redirections from files.
+        if announced.contains(where: { tokens[$0.index].isComputed }) { return }
+        for (document, body) in zip(announced, bodies) {
+            let operation = bytes[document.range].firstIndex(of: UInt8(ascii: "<")) ?? document.range.lowerBound
+            hide((operation + 1)..<document.range.upperBound)
+            for index in body where plain[index] != UInt8(ascii: "\n") { plain[index] = UInt8(ascii: " ") }
         }
     }
 
     private mutating func readLine(_ range: ShellRange, of document: HereDocument) throws(OpaqueCommand) {
-        try requireNoDeception(in: range)
         if !document.isLiteral, try readExpansions(in: range, of: document) { return }
         // Text, and no more: the second parser, which misreads escapes there, need not see it.
         hide(range)
@@ -84,7 +94,8 @@ extension ShellScanner {
                 at += 1
             case UInt8(ascii: "`"): throw opaque("a command substitution in backquotes")
             case UInt8(ascii: "$"):
-                guard at + 1 < range.upperBound else { throw opaque("an expansion in a here-document") }
+                // At the end of a line it stands for itself.
+                guard at + 1 < range.upperBound else { break }
                 guard let expansion = try expansion(inQuotes: true) else { break }
                 // dash looks for the delimiter outside of substitutions only, bash everywhere.
                 guard at < range.upperBound else {

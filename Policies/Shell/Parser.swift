@@ -293,6 +293,13 @@ struct ShellParser {
             // `>&FILE` writes a file in bash; a number or a dash opens none.
             let isNumber = !target.text.isEmpty && target.text.utf8.allSatisfy { (0x30...0x39).contains($0) }
             if target.text == "-" || isNumber { return ShellRedirection(.duplicate, range: range) }
+            // Without a number in front it is bash's other way to write `&>`.
+            if form == ">&", token.range.count == 2,
+                target.text.utf8.first.map({ !"-0123456789".utf8.contains($0) }) ?? false
+            {
+                reading.program.needsBash = true
+                return ShellRedirection(.write(target.word), range: range)
+            }
             throw OpaqueCommand("a duplication of a descriptor that is no number", at: range)
         }
     }

@@ -26,6 +26,8 @@ struct ShellScanner {
     var isBehindDocument = false
     /// Bytes of words that brace expansions made.
     var expanded = 0
+    /// Where bytes are that may stand in quotes alone.
+    private var hidden: Set<Int> = []
 
     private init(_ bytes: [UInt8]) {
         self.bytes = bytes
@@ -34,17 +36,20 @@ struct ShellScanner {
 
     /// The tokens of a string, and the string for the second parser, of the same length.
     static func scan(_ bytes: [UInt8]) throws(OpaqueCommand) -> (tokens: [ShellToken], plain: [UInt8]) {
-        try requirePlainText(bytes)
         var scanner = ShellScanner(bytes)
+        scanner.hidden = try requirePlainText(bytes)
         try scanner.run()
         return (scanner.tokens, scanner.plain)
     }
 
     /// White space and controls that readers take for something else than shells do: to bash a no-break space is a
     /// letter, so `#` after one starts no comment. In quotes it has no such meaning, which is seen to there.
-    private static func requirePlainText(_ bytes: [UInt8]) throws(OpaqueCommand) {
+    ///
+    /// - Returns: where bytes are that may stand in quotes alone.
+    private static func requirePlainText(_ bytes: [UInt8]) throws(OpaqueCommand) -> Set<Int> {
         guard bytes.count <= longest else { throw OpaqueCommand("it is longer than a megabyte", at: 0..<bytes.count) }
-        if bytes.allSatisfy({ (0x20..<0x7F).contains($0) || $0 == 0x09 || $0 == 0x0A }) { return }
+        if bytes.allSatisfy({ (0x20..<0x7F).contains($0) || $0 == 0x09 || $0 == 0x0A }) { return [] }
+        var hidden: [Int] = []
         guard let text = String(validating: bytes, as: UTF8.self) else {
             throw OpaqueCommand("it is not UTF-8", at: 0..<bytes.count)
         }
@@ -54,18 +59,30 @@ struct ShellScanner {
         var at = 0
         for scalar in text.unicodeScalars {
             let length = UTF8.width(scalar)
-            if isDeceptive(scalar) {
+            if isQuotable(scalar) {
+                hidden += at..<(at + length)
+            } else if isDeceptive(scalar) {
                 throw OpaqueCommand(
                     "it contains the character U+" + String(scalar.value, radix: 16, uppercase: true)
                         + ", which is not what it looks like", at: at..<(at + length))
             }
             at += length
         }
+        return Set(hidden)
+    }
+
+    /// What stands in honest texts: spaces of other widths, the joiners of scripts and of emoji and their variation
+    /// selectors. In quotes they mean nothing to a shell; elsewhere they are letters to it and nothing to a reader.
+    private static func isQuotable(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.value {
+        case 0xA0, 0x2000...0x200A, 0x200C, 0x200D, 0x202F, 0x205F, 0x3000, 0xFE0E, 0xFE0F: true
+        default: false
+        }
     }
 
     private static func isDeceptive(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.value {
-        case 0x09, 0x0A, 0xA0: return false
+        case 0x09, 0x0A: return false
         case 0..<0x20, 0x7F..<0xA0: return true
         case 0x00AD, 0x061C, 0x180E, 0xFEFF: return true
         default: break
@@ -133,7 +150,7 @@ struct ShellScanner {
     /// Words after which a command begins.
     private static func opensList(_ token: ShellToken) -> Bool {
         !token.isQuoted
-            && ["!", "{", "if", "then", "else", "elif", "while", "until", "do", "time"].contains(token.text)
+            && ["!", "{", "if", "then", "else", "elif", "while", "until", "do", "time", "in"].contains(token.text)
     }
 
     // MARK: - Pieces
@@ -157,14 +174,14 @@ struct ShellScanner {
         add(.control(form), length: form.utf8.count)
     }
 
-    /// Refuses a no-break space, the one deceptive character that may stand somewhere.
+    /// Refuses characters that may stand in quotes alone.
     func requireNoDeception(in range: ShellRange) throws(OpaqueCommand) {
-        for index in range where isNoBreakSpace(endingAt: index) {
-            throw OpaqueCommand("a no-break space outside of quotes", at: (index - 1)..<(index + 1))
+        if hidden.isEmpty { return }
+        for index in range where hidden.contains(index) {
+            throw OpaqueCommand(
+                "a space or a joiner, which is not what it looks like, outside of quotes", at: index..<(index + 1))
         }
     }
-
-    func isNoBreakSpace(endingAt index: Int) -> Bool { index > 0 && bytes[index] == 0xA0 && bytes[index - 1] == 0xC2 }
 
     /// Gives the second parser other bytes in place of these.
     mutating func hide(_ range: ShellRange, as byte: UInt8 = UInt8(ascii: "x")) {
@@ -214,12 +231,14 @@ struct ShellScanner {
 /// Unicode calls equal to ASCII, as the Greek question mark is to `;`.
 ///
 /// To shells and kernels these are bytes like any other. Swift's strings take them for one character, or for equal, so that
-/// a comparison in this code would not see a quote that bash sees; no honest command has them.
+/// a comparison in this code would not see a quote that bash sees. Letters and digits with marks are how names come from
+/// some systems, and no byte of them means anything by itself.
 package func joinsMarks(_ text: String) -> Bool {
     if text.utf8.allSatisfy({ $0 < 0x80 }) { return false }
     return text.contains { character in
         let scalars = character.unicodeScalars
         if scalars.count == 1 { return scalars.first.map { [0x37E, 0x1FEF, 0x212A].contains($0.value) } ?? false }
-        return character != "\r\n" && scalars.contains(where: \.isASCII)
+        return character != "\r\n"
+            && scalars.contains { $0.isASCII && !$0.properties.isAlphabetic && !("0"..."9").contains($0) }
     }
 }

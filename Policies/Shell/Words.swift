@@ -185,7 +185,11 @@ extension ShellScanner {
 
     /// A dollar sign in a word.
     private mutating func expand(_ word: inout PartialWord, inQuotes: Bool) throws(OpaqueCommand) {
-        guard let expansion = try expansion(inQuotes: inQuotes) else { return word.add(UInt8(ascii: "$")) }
+        guard let expansion = try expansion(inQuotes: inQuotes) else {
+            // The second parser takes some of them for the start of something.
+            if inQuotes { hide(at..<(at + 1)) }
+            return word.add(UInt8(ascii: "$"))
+        }
         word.token.isComputed = true
         if !inQuotes || expansion.isList { word.token.isSplit = true }
         if let substitution = expansion.substitution { word.token.substitutions.append(substitution) }
@@ -210,7 +214,9 @@ extension ShellScanner {
         default:
             let length = Self.nameLength(bytes[min(at + 1, bytes.count)...])
             if length == 0 {
-                guard isLiteralDollar(before: next, inQuotes: inQuotes) else { throw opaque("an expansion", length: 2) }
+                // A line that goes on behind it may bring what it expands.
+                let isContinued = next == UInt8(ascii: "\\") && peek(2) == UInt8(ascii: "\n")
+                guard !isContinued, isLiteralDollar(before: next, inQuotes: inQuotes) else { throw opaque("an expansion", length: 2) }
                 return nil
             }
             at += length
@@ -223,10 +229,12 @@ extension ShellScanner {
     private func isLiteralDollar(before next: UInt8?, inQuotes: Bool) -> Bool {
         switch next {
         case UInt8(ascii: " "): true
-        case UInt8(ascii: "\""): inQuotes
-        case nil, UInt8(ascii: "\t"), UInt8(ascii: "\n"), UInt8(ascii: ";"), UInt8(ascii: "|"), UInt8(ascii: "&"),
-            UInt8(ascii: ")"):
-            !inQuotes
+        case nil, UInt8(ascii: ";"), UInt8(ascii: "&"), UInt8(ascii: "\t"), UInt8(ascii: "\n"): !inQuotes
+        case UInt8(ascii: "|"), UInt8(ascii: ")"): true
+        case UInt8(ascii: "\""), UInt8(ascii: "."), UInt8(ascii: "/"), UInt8(ascii: "%"), UInt8(ascii: ","),
+            UInt8(ascii: "]"), UInt8(ascii: "\\"), UInt8(ascii: "^"), UInt8(ascii: "+"), UInt8(ascii: "="),
+            UInt8(ascii: ":"), UInt8(ascii: "}"):
+            inQuotes
         default: false
         }
     }
@@ -250,6 +258,8 @@ extension PartialWord {
             braces.isUnclear = braces.isUnclear || braces.isOpen
         default:
             if byte == UInt8(ascii: "]") { isInBrackets = false }
+            // To dash it is one of the characters, to bash it means none of them.
+            if byte == UInt8(ascii: "^"), value.last == UInt8(ascii: "[") { token.needsBash = true }
             braces.note(byte, at: value.count)
         }
         value.append(byte)

@@ -62,40 +62,46 @@ public struct PolicyTiers: Sendable {
         try Engine(tiers, resolve: Self.resolve, expand: { expanded($0, $1) })
     }
 
-    /// Follows links also where they lead to what does not exist yet: who writes there makes it.
+    /// Follows links name by name, also to what does not exist yet: who writes there makes it. One that leads through /proc is
+    /// not followed: what that is depends on who asks.
     private static let resolve: Engine.Resolver = { path in
-        var head = path, tail = "", links = 0
-        while true {
-            do throws(Errno) {
-                let real = try resolvedPath(head)
-                return tail.isEmpty ? real : real + tail
-            } catch {
-                guard error == .noEntry else { return nil }
+        var place = "", rest = pathComponents(path)[...], links = 0
+        while let name = rest.popFirst() {
+            if name == "." { continue }
+            if name == ".." {
+                place = parentPath(place) ?? ""
+                continue
             }
-            guard let above = parentPath(head) else { return nil }
-            if let target = try? readLink(head) {
-                links += 1
-                guard links <= 40 else { return nil }
-                head = target.utf8.first == UInt8(ascii: "/") ? target : above + "/" + target
-            } else {
-                tail = pathBelow(head, above) + tail
-                head = above
+            let next = place + "/" + name
+            let target: String
+            do throws(Errno) { target = try readLink(next) } catch {
+                // EINVAL: it is there, and no link; what is not there is what it looks like.
+                guard error == .invalid || error == .noEntry || error == .notDirectory else { return nil }
+                place = next
+                continue
             }
-            if head.isEmpty { head = "/" }
+            links += 1
+            guard links <= 40 else { return nil }
+            let isAbsolute = target.utf8.first == UInt8(ascii: "/")
+            if isAbsolute { place = "" }
+            rest = pathComponents(target)[...] + rest
+            if isAbsolute, let first = rest.first, first == "proc" || first == "dev" { return nil }
         }
+        return place.isEmpty ? "/" : place
     }
 
     /// The variables for what is executed without a shell and without a jail: what every tier lets pass, what the policies
     /// set, and what a program cannot do without. The names of masked ones come apart.
     public func commandEnvironment(
-        _ caller: [(name: String, value: String)], without unset: [Glob]
+        _ caller: [(name: String, value: String)], without unset: [Glob], setting set: [String] = []
     ) -> (variables: [(name: String, value: String)], masked: [String]) {
         let speaking = tiers.filter {
             $0.policy.stated.contains("env.inherit") || $0.policy.stated.contains("env.pass")
         }
         let isStrangersWord = speaking.allSatisfy { $0.name == .project }
         let passing = speaking.map { $0.policy.environment.matcher() }
-        let masking = tiers.map { $0.policy.environment.matcher() }
+        // A stranger's file must not take away what a program is found and started by.
+        let masking = tiers.map { tier in (tier, tier.policy.environment.matcher()) }
         let needed = ["HOME", "USER", "LOGNAME", "LANG", "TERM", "TZ"]
         // bash reads the first two as programs before the command starts.
         let never = ["BASH_ENV", "ENV", "PATH"]
@@ -108,7 +114,15 @@ public struct PolicyTiers: Sendable {
         // A project's file is a stranger's, and a variable such as LD_PRELOAD runs anything.
         for tier in tiers where tier.name != .project { values.merge(tier.policy.environment.set) { $1 } }
         for name in values.keys where unset.contains(where: { $0.matches(name) }) { values[name] = nil }
-        let masked = values.keys.filter { name in masking.contains { $0.masks(name) } }.sorted()
+        for text in set {
+            let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+            values[parts[0]] = parts.count > 1 ? parts[1] : ""
+        }
+        let masked = values.keys.filter { name in
+            masking.contains { tier, matcher in
+                matcher.masks(name) && !(tier.name == .project && ["PATH", "HOME"].contains(name))
+            }
+        }.sorted()
         for name in masked { values[name] = nil }
         return (values.sorted { $0.key < $1.key }.map { (name: $0.key, value: $0.value) }, masked)
     }
@@ -131,7 +145,11 @@ private func expanded(_ directory: String, _ patterns: [String]) -> [String]? {
             else {
                 continue
             }
-            for entry in names where glob.matches(bytes: entry.name) {
+            // Some shells count characters, some bytes.
+            for entry in names
+            where glob.matches(bytes: entry.name)
+                || glob.matches(String(String.UnicodeScalarView(entry.name.map { Unicode.Scalar($0) })))
+            {
                 // A leading dot has to be written (bash(1), Pathname Expansion).
                 if entry.name.first == UInt8(ascii: "."), pattern.utf8.first != UInt8(ascii: ".") { continue }
                 next.append(place + (place == "/" ? "" : "/") + entry.text)

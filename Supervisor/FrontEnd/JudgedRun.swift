@@ -10,6 +10,8 @@ struct JudgedRun {
     /// The words to start: those that were asked about, or as a rule rewrites them.
     let argv: [String]
     private let unset: [Glob]
+    /// What a rule puts into the environment.
+    let variables: [(name: String, value: String)]
     /// Nil where it may be started.
     let refusal: Outcome?
 
@@ -25,6 +27,10 @@ struct JudgedRun {
         argv = verdict.argv ?? command
         // Names of variables in a policy were read as globs before.
         unset = verdict.environmentUnset.compactMap { try? Glob($0) }
+        variables = verdict.environmentSet.map { text in
+            let name = text.utf8.prefix { $0 != UInt8(ascii: "=") }
+            return (String(Substring(name)), String(Substring(text.utf8.dropFirst(name.count + 1))))
+        }
         guard decision != .allow else {
             refusal = nil
             return

@@ -52,7 +52,7 @@ private func execute(_ options: RunOptions) throws(Refusal) -> Outcome {
     }
     let judged = try judge(options.command, by: tiers, place, environment, isAsked: !options.printPlan)
     if let refusal = judged.refusal { return refusal }
-    let prepared = try plan(policy, options, place, judged.environment(environment), machine)
+    let prepared = try plan(policy, options, place, judged, environment, machine)
     guard let supervisor else {
         let text = prepared.plan.description + "\n"
         leave(printing: isTerminal(1) ? String(decoding: TerminalFilter.visible(text), as: UTF8.self) : text, code: 0)
@@ -98,16 +98,16 @@ private func judge(
 }
 
 private func plan(
-    _ policy: Policy, _ options: RunOptions, _ place: Workspace, _ environment: [(name: String, value: String)],
-    _ machine: Machine
+    _ policy: Policy, _ options: RunOptions, _ place: Workspace, _ judged: JudgedRun,
+    _ environment: [(name: String, value: String)], _ machine: Machine
 ) throws(Refusal) -> PreparedJail {
     var image: String?
     if let path = options.image {
         image = try refusing("image", path) { () throws(Errno) in try resolvedPath(path) }
     }
     let request = PlanRequest(
-        workspace: place.path, directory: place.directory, callerEnvironment: environment,
-        setEnvironment: options.limits.environment.map { (name: $0.0, value: $0.1) }, image: image,
+        workspace: place.path, directory: place.directory, callerEnvironment: judged.environment(environment),
+        setEnvironment: options.limits.environment.map { (name: $0.0, value: $0.1) } + judged.variables, image: image,
         programs: try refusing(Supervisor.ownDirectory))
     return try prepareJail(policy, request, machine) { failure in
         if UserManager.couldGive(failure) {

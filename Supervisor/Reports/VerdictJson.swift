@@ -12,6 +12,7 @@ extension Verdict {
         if let argv { json.add("argv", .array(argv.map { .string($0) })) }
         if let command { json.add("command", .string(command)) }
         if !environmentUnset.isEmpty { json.add("env_unset", .array(environmentUnset.map { .string($0) })) }
+        if !environmentSet.isEmpty { json.add("env_set", .array(environmentSet.map { .string($0) })) }
         if let opaque { json.add("opaque", .string(opaque)) }
         json.add("evidence", .array(evidence.map { .object($0.json) }))
         return json

@@ -33,7 +33,7 @@ import Testing
     /// Found by the second attack: allowed by the presets, and more than it looks like.
     @Test(arguments: [
         // To Swift a quote with an accent is no quote.
-        "git log -- \"'\u{301};touch pwned;'\u{301}\" | cat", "cat \u{212A}EYS", "ls a\u{300}", "ls \u{37E}",
+        "git log -- \"'\u{301};touch pwned;'\u{301}\" | cat", "cat \u{212A}EYS", "ls -\u{300}", "ls \u{37E}",
         "git log -- $'a\rb' | cat",
         // awk ends a number where a word begins; seds end brackets in different places.
         "awk 'BEGIN{x=1system(\"touch pwned\")}'", "awk '{print 1getline x <\"/etc/passwd\"}' f",

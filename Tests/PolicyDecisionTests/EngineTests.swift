@@ -288,11 +288,11 @@ import Testing
         #expect(simple.isRewritten && simple.argv == ["git", "-c", "core.fsmonitor=false", "status", "-s"])
         #expect(simple.environmentUnset == ["GIT_*"])
         #expect(engine.judge("git status -s", asIs: true).decision == .ask)
-        let compound = engine.judge("git status 'a b' 2>/dev/null | grep -v \"it's\" && git status *.c")
+        let compound = engine.judge("git status 'a b' 2>/dev/null | grep -v \"it's\" && git status src/*.c")
         #expect(compound.argv == nil && compound.isRewritten)
         #expect(
             compound.command
-                == "'git' '-c' 'core.fsmonitor=false' 'status' 'a b' 2>/dev/null | grep -v \"it's\" && 'git' '-c' 'core.fsmonitor=false' 'status' *.c"
+                == "'git' '-c' 'core.fsmonitor=false' 'status' 'a b' 2>/dev/null | grep -v \"it's\" && 'git' '-c' 'core.fsmonitor=false' 'status' src/*.c"
         )
         // The string within a string is not written anew.
         #expect(engine.judge("sh -c 'git status'").decision == .ask)

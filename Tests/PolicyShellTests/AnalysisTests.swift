@@ -71,7 +71,7 @@ import Testing
 
     @Test(arguments: [
         "ls `id`", "ls <(id)", "x=1 ls", "ls ~root/x", "f() { ls; }", "[[ -e a ]]", "((1))", "ls $\"a\"", "ls 'a",
-        "ls \"a", "ls (", "ls )", "; ls", "ls &&", "| ls", "ls > *", "ls >&f", "cat <<E\nx", "ls\u{a0}#; id", "ls\r",
+        "ls \"a", "ls (", "ls )", "; ls", "ls &&", "| ls", "ls > *", "cat <<E\nx", "ls\u{a0}#; id", "ls\r",
         "\u{200b}ls", "ls \u{202e}x", "$x", "*", "ls {fd}>x", "{ ls }", "if ls; then fi", "! ", "time", "coproc ls",
         "function f { ls; }", "a[0]=1", "a+=1 ls", "ls \\", "ls |& ", "ls 1>&x",
     ])

@@ -152,6 +152,24 @@ private struct InvocationReader {
         invocation.options.append(.init(name: word.text, word: word.text))
     }
 
+    /// `--include=*.c`: whatever files it stands for, it is this option. False where a value could do harm.
+    private mutating func addPattern(_ spec: ProgramSpec, _ word: Word) -> Bool {
+        guard spec.style == .gnu || spec.style == .gnuStrict, word.text.utf8.starts(with: "--".utf8),
+            let equals = word.text.utf8.firstIndex(of: UInt8(ascii: "=")),
+            !word.text.utf8[..<equals].contains(where: { "*?[\\".utf8.contains($0) }),
+            let option = spec.options[String(word.text[..<equals])]
+        else { return false }
+        switch option.form {
+        case .value(let kind) where [.pattern, .glob, .text].contains(kind),
+            .optional(let kind) where [.pattern, .glob, .text].contains(kind):
+            // Without a file of such a name it is the pattern itself, and with one it is narrower.
+            let value = Word(text: String(word.text[word.text.utf8.index(after: equals)...]))
+            add(option.name, word, option, value, kind)
+            return true
+        default: return false
+        }
+    }
+
     /// Reads words by one table. True when a subcommand's table goes on.
     private mutating func readWords(_ spec: ProgramSpec) -> Bool {
         let stopsAtOperand = spec.hasSubcommands || spec.style == .gnuStrict || spec.style == .posix
@@ -164,7 +182,7 @@ private struct InvocationReader {
             if isOption {
                 if word.form == .pattern {
                     rest.removeFirst()
-                    addUnknown(word)
+                    if !addPattern(spec, word) { addUnknown(word) }
                     continue
                 }
                 // To find and test `--` ends nothing: what follows are expressions still.
@@ -286,7 +304,11 @@ private struct InvocationReader {
             var command: [Word] = []
             var isBehindPlace = false
             while let next = rest.popFirst() {
-                if sameBytes(next.text, ";") || sameBytes(next.text, "+") && isBehindPlace { break }
+                if sameBytes(next.text, ";")
+                    || sameBytes(next.text, "+") && isBehindPlace && !option.name.hasPrefix("-ok")
+                {
+                    break
+                }
                 isBehindPlace = sameBytes(next.text, "{}")
                 // It may turn out to be the `;`, with what follows no longer the command's.
                 if next.mayBecomeOption { invocation.mayHideOptions = true }
@@ -352,7 +374,7 @@ private struct InvocationReader {
     private mutating func readCluster(_ spec: ProgramSpec, _ word: Word) -> Bool {
         // The obsolete forms of head and tail, such as `-5c`, are no clusters.
         let letters = word.text.utf8.dropFirst()
-        if let first = letters.first, (0x30...0x39).contains(first),
+        if ["head", "tail"].contains(invocation.path[0]), let first = letters.first, (0x30...0x39).contains(first),
             letters.contains(where: { !(0x30...0x39).contains($0) })
         {
             return false

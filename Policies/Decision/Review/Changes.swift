@@ -174,6 +174,7 @@ extension CommandRule {
             Set(other.rewrite.config).isSuperset(of: rewrite.config)
             && Set(other.rewrite.options + other.rewrite.flags).isSuperset(of: rewrite.options + rewrite.flags)
             && Set(other.rewrite.environmentUnset).isSuperset(of: rewrite.environmentUnset)
+            && Set(other.rewrite.environmentSet).isSuperset(of: rewrite.environmentSet)
         let isTighter =
             isExceptTighter && (isFlagsTighter || decision != .allow) && keepsRewrite && (other.isLocked || !isLocked)
             && (isInteractive || !other.isInteractive)
@@ -189,6 +190,7 @@ extension CommandRule {
         if !(rewrite.options + rewrite.flags).isEmpty {
             text += " with " + (rewrite.options + rewrite.flags).joined(separator: " ")
         }
+        if !rewrite.environmentSet.isEmpty { text += " with " + rewrite.environmentSet.joined(separator: " ") }
         if !rewrite.environmentUnset.isEmpty {
             text += " without " + rewrite.environmentUnset.map(\.text).joined(separator: " ")
         }

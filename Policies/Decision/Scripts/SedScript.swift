@@ -13,18 +13,31 @@ struct SedScript {
     }
 
     private var bytes: ArraySlice<UInt8>
-    private let readsBrackets: Bool
+    private let reading: Reading
+
+    /// Where seds differ.
+    private enum Reading: CaseIterable {
+        /// A delimiter in brackets is a character, and so is a backslash.
+        case brackets
+        /// As above, but a backslash in brackets makes a character of what follows it.
+        case bracketsWithEscapes
+        /// Brackets mean nothing.
+        case plain
+    }
 
     /// Whether the script, in one or more `-e` parts, is known to be harmless.
     static func isHarmless(_ parts: [String]) -> Bool {
         let text = Array(parts.joined(separator: "\n").utf8)
+        // Seds differ in what ends a label or a comment.
+        guard text.allSatisfy({ $0 >= 0x20 && $0 != 0x7F || $0 == 0x09 || $0 == 0x0A }) else { return false }
         // POSIX: a line of its own ends each part, and a NUL ends nothing.
-        guard problem(text, readsBrackets: true) == nil else { return false }
-        return !text.contains(UInt8(ascii: "[")) || problem(text, readsBrackets: false) != .powerful
+        guard text.contains(UInt8(ascii: "[")) else { return problem(text, .plain) == nil }
+        let problems = Reading.allCases.map { problem(text, $0) }
+        return !problems.contains(.powerful) && problems.contains(nil)
     }
 
-    private static func problem(_ text: [UInt8], readsBrackets: Bool) -> Problem? {
-        var script = SedScript(bytes: text[...], readsBrackets: readsBrackets)
+    private static func problem(_ text: [UInt8], _ reading: Reading) -> Problem? {
+        var script = SedScript(bytes: text[...], reading: reading)
         do throws(Problem) {
             try script.commands()
             return nil
@@ -97,20 +110,20 @@ struct SedScript {
             if byte == delimiter { return }
             if byte == UInt8(ascii: "\\") {
                 _ = try take()
-            } else if byte == UInt8(ascii: "["), readsBrackets {
+            } else if byte == UInt8(ascii: "["), reading != .plain {
                 try bracket()
             }
         }
     }
 
-    /// Behind `[`: a first `]` is a character; `[:…:]` is a class. A backslash before `]` is read in two ways.
+    /// Behind `[`: a first `]` is a character; `[:…:]` is a class.
     private mutating func bracket() throws(Problem) {
         if bytes.first == UInt8(ascii: "^") { bytes.removeFirst() }
         if bytes.first == UInt8(ascii: "]") { bytes.removeFirst() }
         while true {
             switch try take() {
             case UInt8(ascii: "]"): return
-            case UInt8(ascii: "\\"): if bytes.first == UInt8(ascii: "]") { throw .powerful }
+            case UInt8(ascii: "\\"): if reading == .bracketsWithEscapes { _ = try take() }
             case UInt8(ascii: "["):
                 guard let kind = bytes.first, ":.=".utf8.contains(kind) else { break }
                 // Where `[.` and `[=` end is read in two ways, and a class is letters.
@@ -166,7 +179,8 @@ struct SedScript {
             try end()
         case UInt8(ascii: "e"), UInt8(ascii: "w"), UInt8(ascii: "W"), UInt8(ascii: "r"), UInt8(ascii: "R"):
             throw .powerful
-        default: throw .powerful
+        // Letters are commands to some; what is neither is a mistake to all.
+        default: throw (0x41...0x5A).contains(name) || (0x61...0x7A).contains(name) ? .powerful : .malformed
         }
     }
 
@@ -185,8 +199,12 @@ struct SedScript {
             if bytes.first == UInt8(ascii: "\n") {
                 bytes.removeFirst()
             } else {
-                // The one-line form `a\text`; blanks behind the backslash, and another one, are read in two ways.
-                guard let first = bytes.first, !" \t\\".utf8.contains(first) else { throw .powerful }
+                // The one-line form `a\text`, blanks kept. Another backslash is read in two ways, and so is a line that ends
+                // behind blanks.
+                skip(" \t")
+                guard let first = bytes.first, first != UInt8(ascii: "\\"), first != UInt8(ascii: "\n") else {
+                    throw .powerful
+                }
             }
         }
         // A text that begins with a backslash, or is none, is read in two ways too.

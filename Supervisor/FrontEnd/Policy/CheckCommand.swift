@@ -112,6 +112,14 @@ private struct CheckOptions {
     }
 }
 
+/// Whether the caller's shell calls the directory by another name: it takes `..` off that one (bash(1), cd -L).
+private func isBehindLink(_ directory: String) -> Bool {
+    guard let name = callerEnvironment().first(where: { $0.name == "PWD" })?.value, !sameBytes(name, directory),
+        let there = try? status(at: name, follow: true), let here = try? status(at: directory)
+    else { return false }
+    return there.inode == here.inode
+}
+
 @Sendable private func check(_ arguments: [String]) throws(PolicyFailure) -> Never {
     let options = try CheckOptions(arguments, of: checkSubcommand)
     let (workspace, directory) = try options.context.places()
@@ -119,14 +127,15 @@ private struct CheckOptions {
     if let file = options.batch {
         try checkBatch(try inputBytes(file), engine, workspace: workspace, directory: directory, options)
     }
-    let verdict = engine.judge(
-        CommandRequest(
-            options.subject, workspace: workspace, directory: directory, isJailed: options.isJailed, asIs: options.asIs)
-    )
+    var request = CommandRequest(
+        options.subject, workspace: workspace, directory: directory, isJailed: options.isJailed, asIs: options.asIs)
+    request.isBehindLink = isBehindLink(directory)
+    let verdict = engine.judge(request)
     var json = verdict.json
     if verdict.argv != nil {
         let (variables, masked) = tiers.commandEnvironment(
-            callerEnvironment(), without: verdict.environmentUnset.compactMap { try? Glob($0) })
+            callerEnvironment(), without: verdict.environmentUnset.compactMap { try? Glob($0) },
+            setting: verdict.environmentSet)
         var environment = JsonObject()
         for (name, value) in variables { environment.add(name, .string(value)) }
         json.add("env", .object(environment))
@@ -140,8 +149,10 @@ private struct CheckOptions {
     let options = try CheckOptions(arguments, of: explainSubcommand)
     let (workspace, directory) = try options.context.places()
     let engine = try options.context.engine(workspace).engine
-    let verdict = engine.judge(
-        CommandRequest(options.subject, workspace: workspace, directory: directory, isJailed: options.isJailed))
+    var request = CommandRequest(
+        options.subject, workspace: workspace, directory: directory, isJailed: options.isJailed)
+    request.isBehindLink = isBehindLink(directory)
+    let verdict = engine.judge(request)
     if options.json {
         var json = verdict.json
         json.add("steps", .array(verdict.steps.map { .object($0.json) }))

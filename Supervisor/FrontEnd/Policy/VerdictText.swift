@@ -7,7 +7,10 @@ internal import PolicyModel
 func verdictText(_ verdict: Verdict, _ paint: Paint) -> String {
     var text = paint.decision(verdict.decision) + (verdict.isRewritten ? " (rewritten)" : "") + "\n"
     if verdict.isRewritten {
-        if let argv = verdict.argv { text += "  run: " + printable(argv.map(shellWord).joined(separator: " ")) + "\n" }
+        if let argv = verdict.argv {
+            let words = (verdict.environmentSet.isEmpty ? [] : ["env"] + verdict.environmentSet) + argv
+            text += "  run: " + printable(words.map(shellWord).joined(separator: " ")) + "\n"
+        }
         if let command = verdict.command { text += "  run: " + printable(command) + "\n" }
         if !verdict.environmentUnset.isEmpty {
             text += "  without the variables " + verdict.environmentUnset.joined(separator: " ") + "\n"
