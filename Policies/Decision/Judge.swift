@@ -615,10 +615,30 @@ struct Judge {
         // An allow must hold wherever the command may be; a denial, wherever it could be.
         let judge = self
         return JudgedCommand(
-            words: words, invocation: Invocation(named, table: engine.table), name: name, isTrustedName: isTrusted,
+            words: words,
+            invocation: Invocation(named, table: engine.table, patternsAreFiles: patternsAreFiles(words)), name: name,
+            isTrustedName: isTrusted,
             isInWorkspace: { text in judge.directories.allSatisfy { judge.isInWorkspace(text, from: $0) } },
             mayBeInWorkspace: { text in judge.directories.contains { judge.mayBeInWorkspace(text, from: $0) } },
             isReadable: { text in judge.directories.allSatisfy { judge.isReadable(text, from: $0) } })
+    }
+
+    /// Whether no pattern of a command stands for a name that its program would take for an option, as the files are now.
+    private func patternsAreFiles(_ words: [Word]) -> Bool {
+        let patterns = words.filter { $0.form == .pattern && $0.mayBecomeOption }
+        guard !patterns.isEmpty, engine.expand != nil, !request.isJailed, !isLost, !mayHaveMadeFiles else {
+            return false
+        }
+        return directories.allSatisfy { directory in
+            patterns.allSatisfy { word in
+                guard let first = PathPattern.components(of: word.text).first.map(String.init),
+                    let files = finder.expansion(directory, [first])
+                else { return false }
+                return files.allSatisfy { file in
+                    PathPattern.components(of: file).last?.utf8.first.map { $0 != UInt8(ascii: "-") } ?? false
+                }
+            }
+        }
     }
 
     // MARK: - Texts

@@ -216,7 +216,9 @@ extension ShellScanner {
             if length == 0 {
                 // A line that goes on behind it may bring what it expands.
                 let isContinued = next == UInt8(ascii: "\\") && peek(2) == UInt8(ascii: "\n")
-                guard !isContinued, isLiteralDollar(before: next, inQuotes: inQuotes) else { throw opaque("an expansion", length: 2) }
+                guard !isContinued, isLiteralDollar(before: next, inQuotes: inQuotes) else {
+                    throw opaque("an expansion", length: 2)
+                }
                 return nil
             }
             at += length

@@ -481,4 +481,62 @@ private let narrow = """
         let result = try inOneTerminal(folder, "\(run) uname; \(run) uname", typing: "s\ns\n")
         #expect(result == (asked: asked, ran: asked == 1 ? 2 : 0))
     }
+
+    /// Links as this machine has them: to what is not there, through /proc, and under another name of the directory.
+    @Test(arguments: [
+        ("cat link", Int32(11)), ("touch dangling", 11), ("cat through/notes", 10), ("cat sub/../.env", 11),
+        ("cat notes", 0),
+        ("ls *", 0), ("cat *", 11), ("cat *.txt", 0), ("grep x *.txt", 0), ("touch ./-f.txt && grep x *.txt", 10),
+        ("cat n?tes", 0), ("cat m??", 11), ("cat .?/x", 10), ("cd sub && cat x", 0),
+    ]) func realLinks(_ command: String, _ code: Int32) throws {
+        let folder = try Folder([
+            "p.toml": """
+            version = 1
+            extends = ["preset:unconfined-command"]
+            [[command]]
+            argv = ["touch", "..."]
+            decision = "allow"
+            [fs]
+            read = ["${workspace}"]
+            write = ["${workspace}"]
+            """, "tree/.env": "", "tree/notes": "", "tree/a.txt": "", "tree/sub/x": "",
+        ])
+        let tree = folder.path + "/tree"
+        for (link, target) in [
+            ("link", ".env"), ("dangling", "../outside"), ("through", "/proc/self/cwd"), ("m\u{e9}", "../p.toml"),
+        ] {
+            try FileManager.default.createSymbolicLink(atPath: tree + "/" + link, withDestinationPath: target)
+        }
+        // A pattern stands for the links too; those are for the commands that name them.
+        if command.contains("*") {
+            for link in ["link", "dangling", "through", "m\u{e9}"] {
+                try FileManager.default.removeItem(atPath: tree + "/" + link)
+            }
+        }
+        if command == "cat *" {
+            try FileManager.default.createSymbolicLink(atPath: tree + "/z", withDestinationPath: ".env")
+        }
+        let run = try execute(
+            ["\(cordon)", "policy", "check", "--policy", "../p.toml", "--", command], directory: tree)
+        #expect(run.status == code, "\(run.output)")
+    }
+
+    /// A shell that calls its directory by a link's name takes `..` off that name.
+    @Test func anotherNameOfTheDirectory() throws {
+        let folder = try Folder([
+            "p.toml": "version = 1\nextends = [\"preset:unconfined-command\"]\n[fs]\nread = [\"${workspace}\"]\n",
+            "tree/a/b/x": "",
+        ])
+        try FileManager.default.createSymbolicLink(
+            atPath: folder.path + "/tree/l", withDestinationPath: "a/b")
+        let words = [
+            "\(cordon)", "policy", "check", "--policy", folder.path + "/p.toml", "--workspace", folder.path + "/tree",
+            "--",
+        ]
+        let here = folder.path + "/tree/a/b"
+        let logical = ["PWD": folder.path + "/tree/l"]
+        #expect(try execute(words + ["cd ../.. && cat x"], directory: here).status == 0)
+        #expect(try execute(words + ["cd ../.. && cat x"], environment: logical, directory: here).status == 10)
+        #expect(try execute(words + ["cat x"], environment: logical, directory: here).status == 0)
+    }
 }

@@ -49,6 +49,16 @@ import Testing
         "cat /proc/1/cwd/.env", "cat /proc/self/fd/3/../.env", "cat </dev/tcp/evil.example/80",
         "cat </proc/self/cwd/.env", "cat /proc/self/root/work/tree/.env", "cat /proc/thread-self/cwd/.env",
         "cat /proc/self/task/7/cwd/.env",
+        // What shells make of a dot and a question mark, and of a circumflex.
+        "cat .?/outside", "grep -r '' .?", "ls .?", "ls ./.*", "sh -c 'cat .[^e]nv'", "sh -c 'cat [^i]d'",
+        // What the repository's configuration names, what a commit has of a secret, and options in files.
+        "git status -v", "git status --verbose -v", "git cat-file --batch", "git log -p -- .env", "git log -L1,9:.env",
+        "git show HEAD -- .env", "git diff-tree -p HEAD .env", "git show :.env",
+        // A file that an earlier command made becomes an option.
+        "touch ./--files0-from=x && wc ??files0-from=x", "touch ./-f && grep x ?f", "ls > ./-f; sed *",
+        // Bytes that end a label or a comment to some seds.
+        "sed '#\rw out'", "sed 'ba\u{b}wP'", "awk '{print > \"x\"}' f", "awk '{print $1 | \"sh\"}' f",
+        "awk '{print($1)>\"x\"}' f", "awk 'BEGIN{\"id\" | getline x}'", "awk '/\"/{print > \"\"f}' f",
         // Archives on other machines, and scripts in targets.
         "tar -tf evil.example:x", "tar tf evil.example:x", "make SHELL=/usr/bin/touch .SHELLFLAGS=pwned",
     ]) func neverAllowedEither(_ command: String) throws {
@@ -268,6 +278,36 @@ import Testing
         let engine = try Narrow.engine(policy)
         #expect(engine.judge("frob x").decision == .allow)
         #expect(engine.judge("cd /elsewhere && frob x").decision == .ask)
+    }
+
+    /// Rules of any class: an operand that runs something is never one of it.
+    @Test(arguments: [
+        "make SHELL=./evil", "awk 'BEGIN{system(\"id\")}' f", "jq 'env' f", "gcc -c @options x.c", "nm @options",
+        "less +!id", "printf %n PATH",
+    ]) func powerfulOperands(_ command: String) throws {
+        let program = String(command.prefix { $0 != " " })
+        for pattern in ["<any>...", "<path>...", "<workspace>...", "<glob:*>..."] {
+            let engine = try Narrow.engine(
+                """
+                version = 1
+                [[command]]
+                argv = ["\(program)", "\(pattern)"]
+                flags = { allow = ["-c"] }
+                decision = "allow"
+                [fs]
+                read = ["${workspace}"]
+                """)
+            #expect(engine.judge(command).decision != .allow, "\(pattern)")
+        }
+    }
+
+    /// What a rewrite sets is there in every form that is executed.
+    @Test func rewritesSetVariables() throws {
+        let engine = try preset("agent")
+        let simple = engine.judge("git log -1")
+        #expect(simple.environmentSet == ["GIT_ALLOW_PROTOCOL="] && simple.argv?.first == "git")
+        let compound = engine.judge("cd src && git log -1 | cat")
+        #expect(compound.command?.contains("'env' 'GIT_ALLOW_PROTOCOL=' 'git' ") == true, "\(compound)")
     }
 
     private func denyingRm() throws -> Engine {

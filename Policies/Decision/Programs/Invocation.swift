@@ -103,12 +103,15 @@ struct Invocation: Sendable {
 
     /// Takes a command apart.
     ///
-    /// - Parameter words: the name first.
-    init(_ words: [Word], table: ProgramTable) {
+    /// - Parameters:
+    ///   - words: the name first.
+    ///   - patternsAreFiles: whether no pattern among them stands for a name that begins with a dash.
+    init(_ words: [Word], table: ProgramTable, patternsAreFiles: Bool = false) {
         let name = words.first?.text ?? ""
         path = [name]
         spec = table.spec([name])
-        var reader = InvocationReader(rest: words.dropFirst(), invocation: self, table: table)
+        var reader = InvocationReader(
+            rest: words.dropFirst(), invocation: self, table: table, patternsAreFiles: patternsAreFiles)
         reader.read()
         self = reader.invocation
     }
@@ -118,13 +121,15 @@ private struct InvocationReader {
     var rest: ArraySlice<Word>
     var invocation: Invocation
     let table: ProgramTable
+    private let patternsAreFiles: Bool
     private var isAfterDashes = false
     private var operands: [(word: Word, isAfterDashes: Bool)] = []
 
-    init(rest: ArraySlice<Word>, invocation: Invocation, table: ProgramTable) {
+    init(rest: ArraySlice<Word>, invocation: Invocation, table: ProgramTable, patternsAreFiles: Bool) {
         self.rest = rest
         self.invocation = invocation
         self.table = table
+        self.patternsAreFiles = patternsAreFiles
     }
 
     mutating func read() {
@@ -220,7 +225,9 @@ private struct InvocationReader {
             // Several words, or none, move those behind to other places.
             if word.isSplit { invocation.mayHideOptions = true }
             if !isAfterDashes, spec.style != .none, word.mayBecomeOption {
-                if word.form == .computed || spec.hasPowerfulOptions { invocation.mayHideOptions = true }
+                if word.form == .computed || spec.hasPowerfulOptions && !patternsAreFiles {
+                    invocation.mayHideOptions = true
+                }
             }
             operands.append((word, isAfterDashes))
             if stopsAtOperand {
