@@ -143,7 +143,7 @@ public func terminalSession() -> String? {
     let fields = state[name...].split(separator: " ")
     // The start time is field 22, and the name was the second.
     guard fields.count > 20 else { return nil }
-    return "\(boot.filter { !$0.isNewline })-\(leader)-\(fields[20])"
+    return "\(boot.filter { !$0.isNewline })/\(leader)/\(fields[20])"
 }
 
 /// How many processors are online.

@@ -92,12 +92,15 @@ struct CompiledPattern: Sendable {
         }
         var operands = invocation.operands[...]
         var subcommands = invocation.written[...]
+        /// Operands that the rule has word for word.
+        var spelled: Set<Int> = []
         for element in elements {
             switch element {
             case .word(let text):
                 if let subcommand = subcommands.popFirst() {
                     guard sameBytes(subcommand, text) else { return "" }
                 } else {
+                    spelled.insert(operands.startIndex)
                     guard let operand = operands.popFirst(), operand.word.form == .literal,
                         sameBytes(operand.word.text, text)
                     else { return "" }
@@ -126,8 +129,10 @@ struct CompiledPattern: Sendable {
         for option in invocation.options where !options.contains(where: { Self.isNamed(option, $0) }) {
             if let reason = Self.mismatch(option, flags, command) { return reason }
         }
-        if !sedScriptsAreHarmless(invocation) { return "the script does more than print" }
-        return invocation.operands.compactMap { Self.powerfulOperand($0, command) }.first
+        if invocation.hasPowerfulScript { return "the script does more than print" }
+        return invocation.operands.enumerated().compactMap { index, operand in
+            spelled.contains(index) ? nil : Self.powerfulOperand(operand, command)
+        }.first
     }
 
     private static func isNamed(_ option: Invocation.Option, _ name: String) -> Bool {
@@ -141,7 +146,7 @@ struct CompiledPattern: Sendable {
         if let value = option.value, value.form != .literal { return "the value of \(shown) is not static" }
         guard let flags else {
             guard let spec = option.spec else { return "\(shown) is not known to be harmless" }
-            return spec.isHarmless ? vetted(option) : "\(shown) can execute or write"
+            return spec.isHarmless ? nil : "\(shown) can execute or write"
         }
         let isNamed = flags.contains { pattern in
             if let literal = pattern.glob.literal {
@@ -156,15 +161,7 @@ struct CompiledPattern: Sendable {
             let whole = option.value.map { "\(option.name)=\($0.text)" } ?? option.name
             return pattern.glob.matches(option.name) || pattern.glob.matches(whole) || pattern.glob.matches(option.word)
         }
-        return isNamed ? vetted(option) : "the rule does not let \(shown) pass"
-    }
-
-    /// Values that are programs themselves.
-    private static func vetted(_ option: Invocation.Option) -> String? {
-        if option.kind == .awkScript, let value = option.value, !AwkScript.isHarmless(value.text) {
-            return "the program does more than print"
-        }
-        return nil
+        return isNamed ? nil : "the rule does not let \(shown) pass"
     }
 
     /// Programs to which an operand with `@` in front is a file of further options.
@@ -173,12 +170,11 @@ struct CompiledPattern: Sendable {
         "readelf", "strings", "strip", "ranlib", "size", "addr2line", "c++filt", "javac", "java", "javadoc", "rustc",
     ]
 
-    /// Why an operand may never be, whatever class the rule asks for: it is a program in another language that does more than
-    /// print, sets a variable, or holds options.
+    /// Why an operand may not be, whatever class the rule asks for: it is a filter that does more than filter, sets a variable, or
+    /// holds options. One that a rule has word for word may.
     private static func powerfulOperand(_ operand: Invocation.Operand, _ command: JudgedCommand) -> String? {
         let text = operand.word.text, shown = "`\(operand.word.shown)`"
         switch operand.kind {
-        case .awkScript where !AwkScript.isHarmless(text): return "the program does more than print"
         case .jqFilter where !JqFilter.isHarmless(text): return "the filter does more than filter"
         case .printfFormat where !PrintfFormat.isHarmless(text): return "the format assigns a variable"
         case .target where text.utf8.contains(UInt8(ascii: "=")): return "\(shown) sets a variable"
@@ -230,14 +226,6 @@ struct CompiledPattern: Sendable {
         case .sedScript: isRight = SedScript.isHarmless([text])
         }
         return isRight ? nil : "\(shown) is not of the class that the rule asks for"
-    }
-
-    /// The parts of a script, wherever they stand, are one script.
-    private func sedScriptsAreHarmless(_ invocation: Invocation) -> Bool {
-        let parts =
-            invocation.options.filter { $0.kind == .sedScript }.compactMap(\.value)
-            + invocation.operands.filter { $0.kind == .sedScript }.map(\.word)
-        return parts.isEmpty || parts.allSatisfy { $0.form == .literal } && SedScript.isHarmless(parts.map(\.text))
     }
 
     // MARK: - Broadly

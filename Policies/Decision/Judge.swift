@@ -202,7 +202,7 @@ struct Judge {
     private mutating func judge(_ program: ShellProgram, canRewrite: Bool) -> [Step] {
         let before = (directories, isLost, mayHaveMadeFiles)
         defer { (directories, isLost, mayHaveMadeFiles) = before }
-        mayHaveMadeFiles = mayHaveMadeFiles || program.commands.count > 1 && mayMakeFiles(program)
+        mayHaveMadeFiles = mayHaveMadeFiles || mayMakeFiles(program)
         var steps: [Step] = []
         for (index, command) in program.commands.enumerated() {
             var step: Step
@@ -269,13 +269,22 @@ struct Judge {
                 isMoved = true
             }
             guard option.kind == .cwd, let value = option.value else { continue }
-            if value.form != .literal || !enter(value.text) { isLost = true }
             isMoved = true
+            // By chdir(2), which goes through links, as `cd` does not.
+            let targets = value.form == .literal ? directories.map { finder.places(value.text, from: $0) } : [nil]
+            for places in targets {
+                guard let places, places.allSatisfy({ enter("/" + $0.joined(separator: "/")) }) else {
+                    isLost = true
+                    continue
+                }
+            }
         }
         return isMoved
     }
 
-    /// Whether a command of it writes files, or does what is not known.
+    /// Whether files may be made before a pattern of it is expanded: by another command that writes files, or does what is not
+    /// known, or by a redirection. A command's own comes behind the expansion of its own words (bash(1), Simple Command
+    /// Expansion), but not of those that it gives to a shell.
     private func mayMakeFiles(_ program: ShellProgram) -> Bool {
         let redirections = program.commands.flatMap(\.redirections) + program.groupRedirections
         let writes = redirections.contains { redirection in
@@ -283,6 +292,12 @@ struct Judge {
             case .write(let word), .readAndWrite(let word): word.text != "/dev/null"
             default: false
             }
+        }
+        if program.commands.count == 1, !program.hasLoop, program.groupRedirections.isEmpty {
+            let words = program.commands[0].words.map(Word.init)
+            guard writes, !words.isEmpty else { return false }
+            let invocation = Invocation(words, table: engine.table)
+            return !invocation.inner.isEmpty || !invocation.strings.isEmpty
         }
         return writes
             || program.commands.contains { command in
@@ -365,11 +380,6 @@ struct Judge {
         defer { (directories, isLost) = before }
         var command = judgedCommand(words)
         if enterDirectories(of: command.invocation) { command = judgedCommand(words) }
-        if mayHaveMadeFiles, words.contains(where: { $0.form == .pattern && $0.mayBecomeOption }),
-            !words.contains(where: { $0.text == "--" })
-        {
-            command.invocation.mayHideOptions = true
-        }
         let invocation = command.invocation
         var step = Step(title: title(words), decision: .allow, evidence: [])
         judgeInner(invocation, &step)
@@ -455,7 +465,7 @@ struct Judge {
     /// Why it cannot be told what a command does, where it cannot.
     private func unclearReason(_ command: JudgedCommand) -> String? {
         if hidesCommand(command.invocation) { return "which command it runs cannot be told" }
-        if hasPowerfulScript(command.invocation) { return "its script can run other programs" }
+        if command.invocation.hasPowerfulScript { return "its script does more than print, or cannot be told" }
         return Self.changingWords.contains(command.name) ? "it can change what other words mean" : nil
     }
 
@@ -475,19 +485,6 @@ struct Judge {
             return true
         }
         return invocation.readsProgramFromInput
-    }
-
-    private func hasPowerfulScript(_ invocation: Invocation) -> Bool {
-        let scripts =
-            invocation.operands.map { ($0.kind, $0.word.text) }
-            + invocation.options.map { ($0.kind, $0.value?.text ?? "") }
-        return scripts.contains { kind, text in
-            switch kind {
-            case .awkScript: !AwkScript.isHarmless(text)
-            case .sedScript: !SedScript.isHarmless([text])
-            default: false
-            }
-        }
     }
 
     private mutating func judgeInner(_ invocation: Invocation, _ step: inout Step) {
@@ -616,20 +613,19 @@ struct Judge {
         let judge = self
         return JudgedCommand(
             words: words,
-            invocation: Invocation(named, table: engine.table, patternsAreFiles: patternsAreFiles(words)), name: name,
+            invocation: Invocation(named, table: engine.table, patterns: knowledge(of: words)), name: name,
             isTrustedName: isTrusted,
             isInWorkspace: { text in judge.directories.allSatisfy { judge.isInWorkspace(text, from: $0) } },
             mayBeInWorkspace: { text in judge.directories.contains { judge.mayBeInWorkspace(text, from: $0) } },
             isReadable: { text in judge.directories.allSatisfy { judge.isReadable(text, from: $0) } })
     }
 
-    /// Whether no pattern of a command stands for a name that its program would take for an option, as the files are now.
-    private func patternsAreFiles(_ words: [Word]) -> Bool {
+    /// What is known of the files that a command's patterns stand for, as they are now.
+    private func knowledge(of words: [Word]) -> PatternKnowledge {
+        if mayHaveMadeFiles { return .chosen }
         let patterns = words.filter { $0.form == .pattern && $0.mayBecomeOption }
-        guard !patterns.isEmpty, engine.expand != nil, !request.isJailed, !isLost, !mayHaveMadeFiles else {
-            return false
-        }
-        return directories.allSatisfy { directory in
+        guard !patterns.isEmpty, engine.expand != nil, !request.isJailed, !isLost else { return .none }
+        let hasNoOptions = directories.allSatisfy { directory in
             patterns.allSatisfy { word in
                 guard let first = PathPattern.components(of: word.text).first.map(String.init),
                     let files = finder.expansion(directory, [first])
@@ -639,6 +635,7 @@ struct Judge {
                 }
             }
         }
+        return hasNoOptions ? .noOptions : .none
     }
 
     // MARK: - Texts

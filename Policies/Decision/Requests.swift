@@ -55,7 +55,11 @@ extension Judge {
         if word.text.utf8.first == UInt8(ascii: ":") {
             // What is only taken away, and a file of the index.
             if [":!", ":^", ":(exclude)"].contains(where: { word.text.utf8.starts(with: $0.utf8) }) { return true }
-            let path = word.text.utf8.dropFirst()
+            var path = word.text.utf8.dropFirst()
+            // A stage of the index may stand in front (gitrevisions(7)).
+            if let stage = path.first, (0x30...0x33).contains(stage), path.dropFirst().first == UInt8(ascii: ":") {
+                path = path.dropFirst(2)
+            }
             if kind == .ref, path.first.map({ !"(/!^:".utf8.contains($0) }) ?? false {
                 judge(unknown: Word(text: String(Substring(path))), &step)
                 return true
@@ -253,13 +257,18 @@ extension Judge {
             if !request.isJailed, engine.expand != nil {
                 // Nothing else binds the command then: each file that is there now is judged, links and names that would be
                 // taken for options included.
-                guard let matches = finder.expansion(base, Array(names.dropFirst(prefix.count))),
-                    finder.spend(matches.count)
-                else {
-                    return step.add(unknownPattern(word, access))
+                var matches: [(path: String, base: [String])] = []
+                // Also where a link leads that it starts with.
+                for place in bases {
+                    guard let found = finder.expansion(place, Array(names.dropFirst(prefix.count))),
+                        finder.spend(found.count)
+                    else {
+                        return step.add(unknownPattern(word, access))
+                    }
+                    matches += found.map { ($0, place) }
                 }
-                for match in matches {
-                    let name = pathBelowBase(match, base.count)
+                for (match, place) in matches {
+                    let name = pathBelowBase(match, place.count)
                     if prefix.isEmpty, root.isEmpty, name.utf8.first == UInt8(ascii: "-") {
                         return step.add(unknownPattern(word, access))
                     }

@@ -62,8 +62,7 @@ extension Judge {
                 case nil: isPowerful
                 case .program, .config, .assignment: true
                 case .target: operand.word.text.utf8.contains(UInt8(ascii: "="))
-                case .awkScript: !AwkScript.isHarmless(operand.word.text)
-                case .sedScript: !SedScript.isHarmless([operand.word.text])
+                case .awkScript, .sedScript: invocation.hasPowerfulScript
                 // A command to less, vi and their kin.
                 default: isPowerful && operand.word.text.utf8.first == UInt8(ascii: "+")
                 }

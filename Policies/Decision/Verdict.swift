@@ -58,6 +58,14 @@ public struct Verdict: Sendable, Hashable {
     public var environmentUnset: [String] = []
     /// `NAME=VALUE` each: variables that must be in it. A rewritten string for bash has them already.
     public var environmentSet: [String] = []
+
+    /// The same, taken apart.
+    public var variables: [(name: String, value: String)] {
+        environmentSet.map { text in
+            let name = text.utf8.prefix { $0 != UInt8(ascii: "=") }
+            return (String(Substring(name)), String(Substring(text.utf8.dropFirst(name.count + 1))))
+        }
+    }
     /// Why: the strictest reasons first.
     public var evidence: [Evidence]
     /// The same as a tree.

@@ -119,7 +119,10 @@ public struct CommandRewrite: Sendable, Hashable {
         sum.options += other.options.filter { !options.contains($0) }
         sum.flags += other.flags.filter { !flags.contains($0) }
         sum.environmentUnset += other.environmentUnset.filter { !environmentUnset.contains($0) }
-        sum.environmentSet += other.environmentSet.filter { !environmentSet.contains($0) }
+        // Of two values of one variable the first counts: the machine's owner speaks before the request.
+        func name(_ text: String) -> [UInt8] { Array(text.utf8.prefix { $0 != UInt8(ascii: "=") }) }
+        let known = Set(environmentSet.map(name))
+        sum.environmentSet += other.environmentSet.filter { !known.contains(name($0)) }
         return sum
     }
 

@@ -44,6 +44,7 @@ extension ShellParser {
     /// Whether assigning a variable changes nothing but it: variables in capitals steer shells and programs, and of those
     /// in small letters the proxies' and npm's settings do.
     private static func isOwnVariable(_ name: String) -> Bool {
+        // Names that people choose, and that steer nothing.
         if ["FILE", "F", "DIR", "D", "I", "N", "X", "NAME", "LINE", "ITEM"].contains(name) { return true }
         guard let first = name.utf8.first, (0x61...0x7A).contains(first), !name.hasSuffix("proxy"),
             !name.hasPrefix("npm")

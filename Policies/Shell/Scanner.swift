@@ -147,7 +147,7 @@ struct ShellScanner {
         try requireNoDeception(in: start..<at)
     }
 
-    /// Words after which a command begins.
+    /// Words after which a command begins, or, behind `in`, a pattern of `case`: there a parenthesis may stand.
     private static func opensList(_ token: ShellToken) -> Bool {
         !token.isQuoted
             && ["!", "{", "if", "then", "else", "elif", "while", "until", "do", "time", "in"].contains(token.text)

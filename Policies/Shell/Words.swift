@@ -9,8 +9,8 @@ struct PartialWord {
     var isNumber = true
     /// Whether a line ended in it.
     var isContinued = false
-    /// Whether an unquoted `[` waits for its `]`.
-    private var isInBrackets = false
+    /// Whether there was an unquoted `[`: where it ends is not looked for, since a `]` behind it may end nothing.
+    private var hasBracket = false
     /// Whether something quoted would mean something else in a pattern without its quotes.
     private(set) var hidesPattern = false
 
@@ -247,7 +247,7 @@ extension PartialWord {
     mutating func quote(_ text: some Collection<UInt8>) {
         token.isQuoted = true
         braces.isUnclear = braces.isUnclear || braces.isOpen
-        hidesPattern = hidesPattern || isInBrackets && !text.isEmpty || text.contains { "*?[\\".utf8.contains($0) }
+        hidesPattern = hidesPattern || hasBracket && !text.isEmpty || text.contains { "*?[\\".utf8.contains($0) }
         value += text
     }
 
@@ -256,10 +256,9 @@ extension PartialWord {
         switch byte {
         case UInt8(ascii: "*"), UInt8(ascii: "?"), UInt8(ascii: "["):
             token.isPattern = true
-            if byte == UInt8(ascii: "[") { isInBrackets = true }
+            if byte == UInt8(ascii: "[") { hasBracket = true }
             braces.isUnclear = braces.isUnclear || braces.isOpen
         default:
-            if byte == UInt8(ascii: "]") { isInBrackets = false }
             // To dash it is one of the characters, to bash it means none of them.
             if byte == UInt8(ascii: "^"), value.last == UInt8(ascii: "[") { token.needsBash = true }
             braces.note(byte, at: value.count)

@@ -66,6 +66,8 @@ public struct PolicyTiers: Sendable {
     /// not followed: what that is depends on who asks.
     private static let resolve: Engine.Resolver = { path in
         var place = "", rest = pathComponents(path)[...], links = 0
+        /// Behind what is not there, nothing is.
+        var isMissing = false
         while let name = rest.popFirst() {
             if name == "." { continue }
             if name == ".." {
@@ -73,19 +75,23 @@ public struct PolicyTiers: Sendable {
                 continue
             }
             let next = place + "/" + name
+            if next == "/proc" || next == "/dev" { return nil }
+            if isMissing {
+                place = next
+                continue
+            }
             let target: String
             do throws(Errno) { target = try readLink(next) } catch {
                 // EINVAL: it is there, and no link; what is not there is what it looks like.
                 guard error == .invalid || error == .noEntry || error == .notDirectory else { return nil }
+                isMissing = error != .invalid
                 place = next
                 continue
             }
             links += 1
             guard links <= 40 else { return nil }
-            let isAbsolute = target.utf8.first == UInt8(ascii: "/")
-            if isAbsolute { place = "" }
+            if target.utf8.first == UInt8(ascii: "/") { place = "" }
             rest = pathComponents(target)[...] + rest
-            if isAbsolute, let first = rest.first, first == "proc" || first == "dev" { return nil }
         }
         return place.isEmpty ? "/" : place
     }
@@ -93,7 +99,8 @@ public struct PolicyTiers: Sendable {
     /// The variables for what is executed without a shell and without a jail: what every tier lets pass, what the policies
     /// set, and what a program cannot do without. The names of masked ones come apart.
     public func commandEnvironment(
-        _ caller: [(name: String, value: String)], without unset: [Glob], setting set: [String] = []
+        _ caller: [(name: String, value: String)], without unset: [Glob],
+        setting set: [(name: String, value: String)] = []
     ) -> (variables: [(name: String, value: String)], masked: [String]) {
         let speaking = tiers.filter {
             $0.policy.stated.contains("env.inherit") || $0.policy.stated.contains("env.pass")
@@ -114,16 +121,14 @@ public struct PolicyTiers: Sendable {
         // A project's file is a stranger's, and a variable such as LD_PRELOAD runs anything.
         for tier in tiers where tier.name != .project { values.merge(tier.policy.environment.set) { $1 } }
         for name in values.keys where unset.contains(where: { $0.matches(name) }) { values[name] = nil }
-        for text in set {
-            let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-            values[parts[0]] = parts.count > 1 ? parts[1] : ""
-        }
         let masked = values.keys.filter { name in
             masking.contains { tier, matcher in
                 matcher.masks(name) && !(tier.name == .project && ["PATH", "HOME"].contains(name))
             }
         }.sorted()
         for name in masked { values[name] = nil }
+        // What an allowed command is safe by comes last, so that nobody's mask takes it away.
+        for (name, value) in set { values[name] = value }
         return (values.sorted { $0.key < $1.key }.map { (name: $0.key, value: $0.value) }, masked)
     }
 

@@ -54,20 +54,29 @@ struct ApprovalStore {
         }
     }
 
-    /// Remembers an approval, and forgets those that are over.
+    /// So many are kept: no person gives more in one session.
+    private static let most = 1000
+
+    /// Remembers an approval, and forgets those that are over, of other boots too.
     func remember(_ key: String, for expiry: Milliseconds?) throws(Errno) {
         let end = expiry.map { Self.now.addingReportingOverflow($0) }
         let deadline = end.map { $0.overflow ? UInt64.max : $0.partialValue } ?? .max
         let line = "\(key) \(session) \(deadline)"
+        let boot = session.prefix { $0 != "/" }
         try file.replace { lines in
-            lines.filter { Self.read($0).map { $0.deadline > Self.now } ?? false } + [Array(line.utf8)]
+            let kept = lines.filter { line in
+                guard let known = Self.read(line) else { return false }
+                return known.deadline > Self.now && known.session.hasPrefix(boot)
+            }
+            return kept.suffix(Self.most) + [Array(line.utf8)]
         }
     }
 
-    /// What an approval is about: the words, where they run, and every policy that had a say.
-    static func key(_ command: [String], in place: Workspace, _ tiers: [Tier]) -> String {
-        digest(
-            [pathBytes(place.path), pathBytes(place.directory), Array("\(command.count)".utf8)] + command.map(pathBytes)
+    /// What an approval is about: the words, where and in which circumstances they run, and every policy that had a say.
+    static func key(_ command: [String], in place: Workspace, _ circumstances: [String], _ tiers: [Tier]) -> String {
+        let lists = [[place.path, place.directory], command, circumstances]
+        return digest(
+            lists.flatMap { [Array("\($0.count)".utf8)] + $0.map(pathBytes) }
                 + tiers.map { Array($0.policy.description.utf8) })
     }
 
@@ -118,8 +127,8 @@ private func readLine(_ terminal: borrowing Descriptor, within limit: Millisecon
     while line.count < 100 {
         if let limit {
             let passed = bootNanoseconds() / 1_000_000 - start
-            // poll(2) counts in 32 bits: 24 days, after which the loop comes here again.
             guard passed < limit else { return nil }
+            // poll(2) counts in 32 bits: 24 days, after which the loop comes here again.
             guard try waitReadable(terminal.raw, milliseconds: Int(clamping: limit - passed)) else { continue }
         }
         var byte: [UInt8] = [0]

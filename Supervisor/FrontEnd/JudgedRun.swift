@@ -15,22 +15,22 @@ struct JudgedRun {
     /// Nil where it may be started.
     let refusal: Outcome?
 
-    /// - Parameter isAsked: false for a plan that is only printed, to which an `ask` is no obstacle.
+    /// - Parameters:
+    ///   - circumstances: what else of the call an approval is about: the image, variables.
+    ///   - isAsked: false for a plan that is only printed, to which an `ask` is no obstacle.
     init(
         _ command: [String], verdict: Verdict, in place: Workspace, tiers: [Tier],
-        environment: [(name: String, value: String)], isAsked: Bool
+        environment: [(name: String, value: String)], circumstances: [String], isAsked: Bool
     ) {
         var decision = verdict.decision
         if decision == .ask {
-            decision = isAsked ? Self.answer(verdict, command, place, tiers, environment) : .allow
+            decision =
+                isAsked ? Self.answer(verdict, command, place, tiers, environment, circumstances) : .allow
         }
         argv = verdict.argv ?? command
         // Names of variables in a policy were read as globs before.
         unset = verdict.environmentUnset.compactMap { try? Glob($0) }
-        variables = verdict.environmentSet.map { text in
-            let name = text.utf8.prefix { $0 != UInt8(ascii: "=") }
-            return (String(Substring(name)), String(Substring(text.utf8.dropFirst(name.count + 1))))
-        }
+        variables = verdict.variables
         guard decision != .allow else {
             refusal = nil
             return
@@ -48,13 +48,13 @@ struct JudgedRun {
     /// What the person said before, or says now; without a terminal, the policies' `headless_ask` answers.
     private static func answer(
         _ verdict: Verdict, _ command: [String], _ place: Workspace, _ tiers: [Tier],
-        _ environment: [(name: String, value: String)]
+        _ environment: [(name: String, value: String)], _ circumstances: [String]
     ) -> Decision {
         let terms = ApprovalTerms(tiers)
         let store = terms.contains(.session) ? ApprovalStore(environment) : nil
-        let key = store == nil ? "" : ApprovalStore.key(command, in: place, tiers)
+        let key = store == nil ? "" : ApprovalStore.key(command, in: place, circumstances, tiers)
         if terms.areForTerminal, store?.holds(key) == true { return .allow }
-        guard terms.areForTerminal, isTerminal(0), isTerminal(2) else {
+        guard terms.areForTerminal, terms.contains(.once) || store != nil, isTerminal(0), isTerminal(2) else {
             // A stranger's file may refuse, and never allow.
             let answers = tiers.compactMap { tier in
                 tier.policy.defaults.headlessAsk.map(\.value).flatMap {

@@ -50,7 +50,7 @@ private func execute(_ options: RunOptions) throws(Refusal) -> Outcome {
                 step: "policy", object: tiers.session.name,
                 remedy: "it grants no files, so nothing can be run by it: write `fs.read`, as preset:readonly does"))
     }
-    let judged = try judge(options.command, by: tiers, place, environment, isAsked: !options.printPlan)
+    let judged = try judge(options, by: tiers, place, environment)
     if let refusal = judged.refusal { return refusal }
     let prepared = try plan(policy, options, place, judged, environment, machine)
     guard let supervisor else {
@@ -86,15 +86,17 @@ private func loadPolicy(
 
 /// Asks the engine before anything starts.
 private func judge(
-    _ command: [String], by tiers: PolicyTiers, _ place: Workspace, _ environment: [(name: String, value: String)],
-    isAsked: Bool
+    _ options: RunOptions, by tiers: PolicyTiers, _ place: Workspace, _ environment: [(name: String, value: String)]
 ) throws(Refusal) -> JudgedRun {
     let verdict = try refusing(nil) { () throws(PolicyError) in
         try tiers.engine().judge(
-            CommandRequest(.argv(command), workspace: place.path, directory: place.directory, isJailed: true))
+            CommandRequest(
+                .argv(options.command), workspace: place.path, directory: place.directory, isJailed: true))
     }
     return JudgedRun(
-        command, verdict: verdict, in: place, tiers: tiers.tiers, environment: environment, isAsked: isAsked)
+        options.command, verdict: verdict, in: place, tiers: tiers.tiers, environment: environment,
+        circumstances: [options.image ?? ""] + options.limits.environment.map { "\($0.0)=\($0.1)" },
+        isAsked: !options.printPlan)
 }
 
 private func plan(

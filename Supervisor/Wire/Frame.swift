@@ -1,4 +1,4 @@
-// Frames: how a stream of bytes is divided into messages and parts of streams. Supervisor/PROTOCOL.md describes them.
+// Frames: how a stream of bytes is divided into messages and parts of streams.
 //
 // A frame is five bytes and a payload:
 //

@@ -1,7 +1,7 @@
-// Writing JSON (RFC 8259).
+// JSON values (RFC 8259) and their text; and Base64, in which bytes stand in JSON.
 
 /// A value.
-public indirect enum JsonValue: Sendable, Hashable {
+public indirect enum JsonValue: Sendable, Equatable {
     /// `null`
     case null
     /// `true` or `false`
@@ -18,6 +18,21 @@ public indirect enum JsonValue: Sendable, Hashable {
     case array([JsonValue])
     /// Names and values.
     case object(JsonObject)
+
+    /// Texts are compared by bytes: ids and names that Unicode calls equal are still two.
+    public static func == (first: JsonValue, second: JsonValue) -> Bool {
+        switch (first, second) {
+        case (.null, .null): true
+        case (.bool(let mine), .bool(let theirs)): mine == theirs
+        case (.number(let mine), .number(let theirs)): mine == theirs
+        case (.count(let mine), .count(let theirs)): mine == theirs
+        case (.real(let mine), .real(let theirs)): mine == theirs
+        case (.string(let mine), .string(let theirs)): mine.utf8.elementsEqual(theirs.utf8)
+        case (.array(let mine), .array(let theirs)): mine == theirs
+        case (.object(let mine), .object(let theirs)): mine == theirs
+        default: false
+        }
+    }
 
     /// As text.
     public var serialized: String {
@@ -79,10 +94,14 @@ public indirect enum JsonValue: Sendable, Hashable {
 }
 
 /// An object whose members keep their order.
-public struct JsonObject: Sendable, Hashable, ExpressibleByDictionaryLiteral {
-    private struct Member: Sendable, Hashable {
+public struct JsonObject: Sendable, Equatable, ExpressibleByDictionaryLiteral {
+    private struct Member: Sendable, Equatable {
         var name: String
         var value: JsonValue
+
+        static func == (first: Member, second: Member) -> Bool {
+            first.name.utf8.elementsEqual(second.name.utf8) && first.value == second.value
+        }
     }
 
     private var members: [Member] = []

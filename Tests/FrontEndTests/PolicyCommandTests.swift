@@ -484,7 +484,8 @@ private let narrow = """
 
     /// Links as this machine has them: to what is not there, through /proc, and under another name of the directory.
     @Test(arguments: [
-        ("cat link", Int32(11)), ("touch dangling", 11), ("cat through/notes", 10), ("cat sub/../.env", 11),
+        ("cat link", Int32(11)), ("touch dangling", 11), ("cat through/notes", 10), ("cat relative/notes", 10),
+        ("cat up/../notes", 0), ("cat sub/../.env", 11),
         ("cat notes", 0),
         ("ls *", 0), ("cat *", 11), ("cat *.txt", 0), ("grep x *.txt", 0), ("touch ./-f.txt && grep x *.txt", 10),
         ("cat n?tes", 0), ("cat m??", 11), ("cat .?/x", 10), ("cd sub && cat x", 0),
@@ -503,13 +504,14 @@ private let narrow = """
         ])
         let tree = folder.path + "/tree"
         for (link, target) in [
-            ("link", ".env"), ("dangling", "../outside"), ("through", "/proc/self/cwd"), ("m\u{e9}", "../p.toml"),
+            ("link", ".env"), ("dangling", "../outside"), ("through", "/proc/self/cwd"),
+            ("relative", "../../../../../../proc/self/cwd"), ("up", "sub"), ("m\u{e9}", "../p.toml"),
         ] {
             try FileManager.default.createSymbolicLink(atPath: tree + "/" + link, withDestinationPath: target)
         }
         // A pattern stands for the links too; those are for the commands that name them.
         if command.contains("*") {
-            for link in ["link", "dangling", "through", "m\u{e9}"] {
+            for link in ["link", "dangling", "through", "m\u{e9}", "relative", "up"] {
                 try FileManager.default.removeItem(atPath: tree + "/" + link)
             }
         }
@@ -538,5 +540,14 @@ private let narrow = """
         #expect(try execute(words + ["cd ../.. && cat x"], directory: here).status == 0)
         #expect(try execute(words + ["cd ../.. && cat x"], environment: logical, directory: here).status == 10)
         #expect(try execute(words + ["cat x"], environment: logical, directory: here).status == 0)
+    }
+
+    /// A stranger's mask does not take away what an allowed command is safe by.
+    @Test func masksLeaveWhatRewritesSet() throws {
+        let folder = try Folder([".cordon.toml": "version = 1\n[env]\nmask = [\"GIT_*\", \"PATH\", \"HOME\"]\n"])
+        let run = try folder.cordon("policy", "check", "--json", "--policy", "preset:agent", "--", "git log -1")
+        let object = try #require(try JSONSerialization.jsonObject(with: Data(run.output.utf8)) as? [String: Any])
+        let environment = try #require(object["env"] as? [String: String])
+        #expect(environment["GIT_ALLOW_PROTOCOL"] == "" && environment["PATH"] != nil)
     }
 }

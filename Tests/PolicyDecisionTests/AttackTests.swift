@@ -56,6 +56,12 @@ import Testing
         "git show HEAD -- .env", "git diff-tree -p HEAD .env", "git show :.env",
         // A file that an earlier command made becomes an option.
         "touch ./--files0-from=x && wc ??files0-from=x", "touch ./-f && grep x ?f", "ls > ./-f; sed *",
+        "{ wc ??files0-from=x; } > ./--files0-from=x", "sh -c 'wc ??files0-from=x' > ./--files0-from=x",
+        "touch ./--files0-from=x && wc ??files0-from=x --", "for i in a b; do wc ??x > ./--files0-from=x; done",
+        // Where brackets end.
+        "awk '/[]/] ; /; system(\"id\"); x=0/1'", "awk '/[[:alpha:]/] ; /; system(\"id\"); x=0/1'",
+        "cat []\"]\"i]d_rsa", "cat [[:digit:]\"]\"i]d_rsa",
+        "git show :0:.env", "git show :2:sub/.env", "awk \"$x\" f", "sed -e \"$x\" f",
         // Bytes that end a label or a comment to some seds.
         "sed '#\rw out'", "sed 'ba\u{b}wP'", "awk '{print > \"x\"}' f", "awk '{print $1 | \"sh\"}' f",
         "awk '{print($1)>\"x\"}' f", "awk 'BEGIN{\"id\" | getline x}'", "awk '/\"/{print > \"\"f}' f",
@@ -299,6 +305,37 @@ import Testing
                 """)
             #expect(engine.judge(command).decision != .allow, "\(pattern)")
         }
+    }
+
+    /// A rule that has such a word itself means it.
+    @Test func spelledOut() throws {
+        let engine = try Narrow.engine(
+            """
+            version = 1
+            [[command]]
+            argv = ["make", "CC=clang"]
+            decision = "allow"
+            """)
+        #expect(engine.judge("make CC=clang").decision == .allow)
+        #expect(engine.judge("make CC=./evil").decision != .allow)
+    }
+
+    /// Nobody further down changes what the owner's rewrite sets, and no mask takes it away.
+    @Test func theOwnersVariableCounts() throws {
+        func tier(_ name: Tier.Name, _ value: String) throws -> Tier {
+            Tier(
+                name,
+                try Narrow.policy(
+                    """
+                    version = 1
+                    [[command]]
+                    argv = ["git", "log"]
+                    decision = "allow"
+                    rewrite = { env_set = ["GIT_ALLOW_PROTOCOL=\(value)"] }
+                    """))
+        }
+        let engine = try Engine([tier(.system, ""), tier(.session, "ext")])
+        #expect(engine.judge("git log").environmentSet == ["GIT_ALLOW_PROTOCOL="])
     }
 
     /// What a rewrite sets is there in every form that is executed.

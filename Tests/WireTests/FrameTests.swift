@@ -63,7 +63,7 @@ import Wire
         }
     }
 
-    /// A frame of 100 MB, announced or really sent, costs no memory.
+    /// A frame of 100 MB is refused when it is announced, and passed over piece by piece.
     @Test func hugeFrames() throws {
         var decoder = FrameDecoder()
         decoder.append([0, 0, 0, 6, 1, 0, 0, 0, 0])

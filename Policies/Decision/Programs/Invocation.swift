@@ -101,35 +101,57 @@ struct Invocation: Sendable {
         return !operands.contains { [.script, .code, .command].contains($0.kind) && $0.word.text != "-" }
     }
 
+    /// The words of its scripts in the language of awk or sed, where it has any.
+    private func scripts(_ kind: ValueClass) -> [Word] {
+        options.filter { $0.kind == kind }.compactMap(\.value) + operands.filter { $0.kind == kind }.map(\.word)
+    }
+
+    /// Whether a script of sed, whose parts are one wherever they stand, or of awk does more than print, or cannot be told.
+    var hasPowerfulScript: Bool {
+        let sed = scripts(.sedScript), awk = scripts(.awkScript)
+        guard (sed + awk).allSatisfy({ $0.form == .literal }) else { return true }
+        return !sed.isEmpty && !SedScript.isHarmless(sed.map(\.text)) || awk.contains { !AwkScript.isHarmless($0.text) }
+    }
+
     /// Takes a command apart.
     ///
     /// - Parameters:
     ///   - words: the name first.
-    ///   - patternsAreFiles: whether no pattern among them stands for a name that begins with a dash.
-    init(_ words: [Word], table: ProgramTable, patternsAreFiles: Bool = false) {
+    ///   - patterns: what is known of the files that patterns among them stand for.
+    init(_ words: [Word], table: ProgramTable, patterns: PatternKnowledge = .none) {
         let name = words.first?.text ?? ""
         path = [name]
         spec = table.spec([name])
         var reader = InvocationReader(
-            rest: words.dropFirst(), invocation: self, table: table, patternsAreFiles: patternsAreFiles)
+            rest: words.dropFirst(), invocation: self, table: table, patterns: patterns)
         reader.read()
         self = reader.invocation
     }
+}
+
+/// What is known of the files that a command's patterns stand for.
+enum PatternKnowledge {
+    /// Nothing: a file that is there by chance could be taken for an option that the program has.
+    case none
+    /// None of them begins with a dash.
+    case noOptions
+    /// Somebody may have made one for the purpose.
+    case chosen
 }
 
 private struct InvocationReader {
     var rest: ArraySlice<Word>
     var invocation: Invocation
     let table: ProgramTable
-    private let patternsAreFiles: Bool
+    private let patterns: PatternKnowledge
     private var isAfterDashes = false
     private var operands: [(word: Word, isAfterDashes: Bool)] = []
 
-    init(rest: ArraySlice<Word>, invocation: Invocation, table: ProgramTable, patternsAreFiles: Bool) {
+    init(rest: ArraySlice<Word>, invocation: Invocation, table: ProgramTable, patterns: PatternKnowledge) {
         self.rest = rest
         self.invocation = invocation
         self.table = table
-        self.patternsAreFiles = patternsAreFiles
+        self.patterns = patterns
     }
 
     mutating func read() {
@@ -225,8 +247,10 @@ private struct InvocationReader {
             // Several words, or none, move those behind to other places.
             if word.isSplit { invocation.mayHideOptions = true }
             if !isAfterDashes, spec.style != .none, word.mayBecomeOption {
-                if word.form == .computed || spec.hasPowerfulOptions && !patternsAreFiles {
-                    invocation.mayHideOptions = true
+                switch patterns {
+                case .noOptions where word.form == .pattern: break
+                case .none where word.form == .pattern && !spec.hasPowerfulOptions: break
+                default: invocation.mayHideOptions = true
                 }
             }
             operands.append((word, isAfterDashes))

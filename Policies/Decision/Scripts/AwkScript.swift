@@ -9,8 +9,6 @@ enum AwkScript {
         "system", "getline", "close", "fflush", "include", "load", "extension", "ARGV", "ARGC", "ARGIND", "FUNCTAB",
         "SYMTAB", "ENVIRON", "PROCINFO",
     ]
-    private static let printing: Set<String> = ["print", "printf"]
-
     static func isHarmless(_ text: String) -> Bool {
         let bytes = Array(text.utf8)
         // Where it cannot be told what is a string, everything counts.
@@ -25,7 +23,7 @@ enum AwkScript {
                 continue
             }
             if isPowerful(word) { return false }
-            prints = prints || printing.contains { contains(String(decoding: word, as: UTF8.self), $0) }
+            prints = prints || contains(String(decoding: word, as: UTF8.self), "print")
             word = []
             switch byte {
             case nil: return !(prints && mayRedirect)
@@ -83,7 +81,7 @@ enum AwkScript {
                     UInt8(ascii: "!"), UInt8(ascii: "&"), UInt8(ascii: "|"), UInt8(ascii: "\n"):
                     guard skip(to: byte, &rest) else { return nil }
                     code.append(UInt8(ascii: "0"))
-                case let last? where isWordByte(last) && (0x30...0x39).contains(last): code.append(byte)
+                case let last? where (0x30...0x39).contains(last): code.append(byte)
                 default: return nil
                 }
             default: code.append(byte)
@@ -92,18 +90,16 @@ enum AwkScript {
         return code
     }
 
-    /// Behind the closing byte; false where the line ends first, or where brackets could hold one.
+    /// Behind the closing byte; false where the line ends first, or where it could be one in brackets.
     private static func skip(to end: UInt8, _ rest: inout ArraySlice<UInt8>) -> Bool {
-        var isInBrackets = false
+        // Where brackets end is not looked for: `[]/]`, `[[:alpha:]/]`.
+        var hasBracket = false
         while let byte = rest.popFirst() {
             switch byte {
-            case end:
-                if isInBrackets, end == UInt8(ascii: "/") { return false }
-                return true
+            case end: return end != UInt8(ascii: "/") || !hasBracket
             case UInt8(ascii: "\n"): return false
             case UInt8(ascii: "\\"): if rest.popFirst().map({ $0 == UInt8(ascii: "\n") }) ?? true { return false }
-            case UInt8(ascii: "["): isInBrackets = true
-            case UInt8(ascii: "]"): isInBrackets = false
+            case UInt8(ascii: "["): hasBracket = true
             default: break
             }
         }

@@ -1,8 +1,9 @@
 // Whether a script of sed only prints: no command that executes (e, s///e), writes (w, W, s///w) or reads (r, R).
 //
 // It follows sed's grammar (POSIX.1-2017, sed; GNU sed 4.9, Commands) far enough to know where each command begins. Seds
-// differ in whether a delimiter within brackets ends an expression, so a script is read both ways: one way it must be
-// harmless, and the other way harmless or surely a mistake, which sed finds before it runs anything.
+// differ in whether a delimiter within brackets ends an expression, and in what a backslash is there, so a
+// script is read in each of these ways: it must be harmless in one, and in the others harmless or surely a mistake, which
+// sed finds before it runs anything.
 
 struct SedScript {
     private enum Problem: Error {
@@ -27,10 +28,10 @@ struct SedScript {
 
     /// Whether the script, in one or more `-e` parts, is known to be harmless.
     static func isHarmless(_ parts: [String]) -> Bool {
+        // Each part ends as a line does (POSIX).
         let text = Array(parts.joined(separator: "\n").utf8)
         // Seds differ in what ends a label or a comment.
         guard text.allSatisfy({ $0 >= 0x20 && $0 != 0x7F || $0 == 0x09 || $0 == 0x0A }) else { return false }
-        // POSIX: a line of its own ends each part, and a NUL ends nothing.
         guard text.contains(UInt8(ascii: "[")) else { return problem(text, .plain) == nil }
         let problems = Reading.allCases.map { problem(text, $0) }
         return !problems.contains(.powerful) && problems.contains(nil)

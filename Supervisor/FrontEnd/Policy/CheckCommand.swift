@@ -117,7 +117,7 @@ private func isBehindLink(_ directory: String) -> Bool {
     guard let name = callerEnvironment().first(where: { $0.name == "PWD" })?.value, !sameBytes(name, directory),
         let there = try? status(at: name, follow: true), let here = try? status(at: directory)
     else { return false }
-    return there.inode == here.inode
+    return there.device == here.device && there.inode == here.inode
 }
 
 @Sendable private func check(_ arguments: [String]) throws(PolicyFailure) -> Never {
@@ -135,7 +135,7 @@ private func isBehindLink(_ directory: String) -> Bool {
     if verdict.argv != nil {
         let (variables, masked) = tiers.commandEnvironment(
             callerEnvironment(), without: verdict.environmentUnset.compactMap { try? Glob($0) },
-            setting: verdict.environmentSet)
+            setting: verdict.variables)
         var environment = JsonObject()
         for (name, value) in variables { environment.add(name, .string(value)) }
         json.add("env", .object(environment))
@@ -169,11 +169,14 @@ private func checkBatch(
     var worst = PolicyExit.allow
     var output = ""
     var number = 0
+    let isBehindLink = isBehindLink(directory)
     for line in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
         number += 1
         if line.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) { continue }
         do throws(UsageError) {
-            let request = try batchRequest(line, workspace: workspace, directory: directory, options)
+            var request = try batchRequest(line, workspace: workspace, directory: directory, options)
+            // A line's own `cwd` is where its caller will start it, under that name.
+            request.isBehindLink = isBehindLink && request.directory == directory
             let verdict = engine.judge(request)
             verdict.json.write(to: &output)
             // Wrong is worse than denied, whatever its number.
