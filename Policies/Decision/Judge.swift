@@ -9,45 +9,23 @@ struct Judge {
     /// Where a command may be when it runs: more than one place behind a `cd`.
     var directories: [[String]]
     /// Whether it may be anywhere else too: then a path that does not start at the root leads nobody knows where.
-    private(set) var isLost = false
+    var isLost = false
     let finder: PlaceFinder
     /// Whether another command may have made files by the time that a pattern is expanded, with names of its choosing.
     private(set) var mayHaveMadeFiles = false
     /// Commands inside commands inside commands.
     private static let deepest = 8
     /// Places where a command may be.
-    private static let mostPlaces = 16
+    static let mostPlaces = 16
     /// Reasons in one verdict.
     private static let mostEvidence = 256
     private var depth = 0
     /// Whether the shell at hand is bash, and no plain `sh`.
     private var isBash = true
-    private var rewrites: [Rewrite] = []
+    var rewrites: [Rewrite] = []
 
-    /// A change of one command.
-    private struct Rewrite {
-        /// Which command of the string.
-        var index: Int
-        /// In front of all, in a string for bash: `env` and variables.
-        var prefix: [String]
-        /// What comes behind the program's name.
-        var front: [String]
-        /// The word behind which flags come.
-        var place: Int
-        var flags: [String]
-        /// The command's own words.
-        var original: [String]
-
-        /// What comes behind one of the words.
-        func added(behind number: Int) -> [String] {
-            (number == 0 ? front : []) + (number == place ? flags : [])
-        }
-
-        var words: [String] { original.enumerated().flatMap { [$1] + added(behind: $0) } }
-    }
-
-    private var environmentUnset: [String] = [], environmentSet: [String] = []
-    private var needsRewrite = false
+    var environmentUnset: [String] = [], environmentSet: [String] = []
+    var needsRewrite = false
 
     init(engine: Engine, request: CommandRequest) {
         self.engine = engine
@@ -102,33 +80,6 @@ struct Judge {
         return verdict
     }
 
-    /// Whether a rewritten string has the words that were judged, and nothing else.
-    private func isSame(_ string: [UInt8], as program: ShellProgram) -> Bool {
-        guard let again = try? analyse(string), again.commands.count == program.commands.count else { return false }
-        let changes = Dictionary(rewrites.map { ($0.index, $0.prefix + $0.words) }) { first, _ in first }
-        return zip(program.commands, again.commands).enumerated().allSatisfy { index, pair in
-            let words = changes[index] ?? pair.0.words.map(\.text)
-            return sameNames(words, pair.1.words.map(\.text))
-                && pair.0.redirections.count == pair.1.redirections.count
-        }
-    }
-
-    private mutating func unwritableVerdict(_ steps: [Step]) -> Verdict {
-        let evidence = Evidence(
-            decision: .ask, rule: "rewrite", matched: "",
-            reason: "it is allowed only rewritten, and cannot be written anew",
-            remedy: "write its words without control characters, or as separate commands", enforced: .broker)
-        return finish(steps + [Step(title: "the rewritten string", decision: .ask, evidence: [evidence])])
-    }
-
-    /// Where it starts is what many programs read without naming it.
-    private func startingPlace() -> [Step] {
-        guard !request.isJailed, !directories[0].starts(with: workspace, by: sameBytes) else { return [] }
-        var step = Step(title: "the working directory", decision: .allow, evidence: [])
-        judge(path: Word(text: "."), .read, "the working directory", &step)
-        return [step]
-    }
-
     /// Whether every command of the string is one that a rule is about.
     func isAllMatched(by rule: CompiledRule) -> Bool {
         guard case .string(let bytes) = request.subject, let program = try? analyse(bytes), !program.commands.isEmpty
@@ -138,7 +89,7 @@ struct Judge {
         }
     }
 
-    private func finish(_ steps: [Step]) -> Verdict {
+    func finish(_ steps: [Step]) -> Verdict {
         let decision = steps.decision
         // Each once, and no more than a person or a program has use for: the strictest come first below.
         var seen: Set<Evidence> = []
@@ -223,95 +174,6 @@ struct Judge {
             steps.append(step)
         }
         return steps
-    }
-
-    /// Follows `cd`; false where it leads to a place that is not known.
-    private mutating func changeDirectory(_ command: SimpleCommand, isRepeated: Bool) -> Bool {
-        let words = command.words.map(\.text)
-        let name = words.first { $0 != "command" && $0 != "builtin" && $0.utf8.first != UInt8(ascii: "-") }
-        guard name == "cd" || name == "pushd" || name == "popd" || name == "chdir" else { return true }
-        // In a loop it leads on and on, and in front of commands that are written before it.
-        guard !isRepeated, words.count == 2, words[0] == "cd" || words[0] == "pushd", let target = command.words.last,
-            !target.isPattern,
-            target.text.utf8.first != UInt8(ascii: "-"), target.text.utf8.first != UInt8(ascii: "+"),
-            !target.text.isEmpty
-        else { return false }
-        if request.isBehindLink, target.text.utf8.first != UInt8(ascii: "/"),
-            target.text.utf8.split(separator: UInt8(ascii: "/")).contains(where: { $0.elementsEqual("..".utf8) })
-        {
-            isLost = true
-            return false
-        }
-        // Whether it succeeds is not known, so either place is where the next command may be.
-        return enter(target.text)
-    }
-
-    /// Adds the places to which a text may lead to those where the next command may be; false where they are too many.
-    private mutating func enter(_ text: String) -> Bool {
-        for directory in directories {
-            let place = path(text, from: directory)
-            if directories.contains(where: { sameNames($0, place) }) { continue }
-            guard directories.count < Self.mostPlaces else {
-                isLost = true
-                return false
-            }
-            directories.append(place)
-        }
-        return true
-    }
-
-    /// For a command and what it runs: where options such as `-C DIR` lead.
-    private mutating func enterDirectories(of invocation: Invocation) -> Bool {
-        var isMoved = false
-        for option in invocation.options {
-            if ["-execdir", "-okdir"].contains(option.name) {
-                isLost = true
-                isMoved = true
-            }
-            guard option.kind == .cwd, let value = option.value else { continue }
-            isMoved = true
-            // By chdir(2), which goes through links, as `cd` does not.
-            let targets = value.form == .literal ? directories.map { finder.places(value.text, from: $0) } : [nil]
-            for places in targets {
-                guard let places, places.allSatisfy({ enter("/" + $0.joined(separator: "/")) }) else {
-                    isLost = true
-                    continue
-                }
-            }
-        }
-        return isMoved
-    }
-
-    /// Whether files may be made before a pattern of it is expanded: by another command that writes files, or does what is not
-    /// known, or by a redirection. A command's own comes behind the expansion of its own words (bash(1), Simple Command
-    /// Expansion), but not of those that it gives to a shell.
-    private func mayMakeFiles(_ program: ShellProgram) -> Bool {
-        let redirections = program.commands.flatMap(\.redirections) + program.groupRedirections
-        let writes = redirections.contains { redirection in
-            switch redirection.target {
-            case .write(let word), .readAndWrite(let word): word.text != "/dev/null"
-            default: false
-            }
-        }
-        if program.commands.count == 1, !program.hasLoop, program.groupRedirections.isEmpty {
-            let words = program.commands[0].words.map(Word.init)
-            guard writes, !words.isEmpty else { return false }
-            let invocation = Invocation(words, table: engine.table)
-            return !invocation.inner.isEmpty || !invocation.strings.isEmpty
-        }
-        return writes
-            || program.commands.contains { command in
-                guard let name = command.words.first else { return false }
-                if name.text == "cd" { return false }
-                let invocation = Invocation(command.words.map(Word.init), table: engine.table)
-                return invocation.spec == nil || invocation.operands.contains { $0.kind == .write || $0.kind == nil }
-                    || invocation.options.contains {
-                        $0.kind == .write || $0.spec?.writes ?? true || $0.spec?.executes ?? true
-                    }
-                    || !invocation.effects.isDisjoint(with: [.writes, .executes, .interprets])
-                    || !invocation.inner.isEmpty
-                    || !invocation.strings.isEmpty
-            }
     }
 
     private func add(_ redirection: ShellRedirection, to step: inout Step) {
@@ -411,30 +273,6 @@ struct Judge {
         judgeRequests(command, &step)
         if step.decision == .allow, !rewrite.isEmpty { apply(rewrite, to: words, invocation, index: index, &step) }
         return step
-    }
-
-    private mutating func apply(
-        _ rewrite: CommandRewrite, to words: [Word], _ invocation: Invocation, index: Int, _ step: inout Step
-    ) {
-        needsRewrite = true
-        environmentUnset += rewrite.environmentUnset.map(\.text).filter { !environmentUnset.contains($0) }
-        environmentSet += rewrite.environmentSet.filter { !environmentSet.contains($0) }
-        let prefix = rewrite.environmentSet.isEmpty ? [] : ["env"] + rewrite.environmentSet
-        let front = rewrite.options + rewrite.config.flatMap { ["-c", $0] }
-        if !front.isEmpty || !rewrite.flags.isEmpty || !prefix.isEmpty {
-            // Behind the subcommand, or behind the program where there is none.
-            let place = words.dropFirst().firstIndex { $0.text == invocation.written.last } ?? 0
-            rewrites.append(
-                Rewrite(
-                    index: index, prefix: prefix, front: front, place: place, flags: rewrite.flags,
-                    original: words.map(\.text)))
-        }
-        guard request.asIs else { return }
-        step.add(
-            Evidence(
-                decision: .ask, rule: "rewrite", matched: step.title,
-                reason: "it is allowed only as it is rewritten, and it is to run as it is",
-                remedy: "leave out --as-is", enforced: .broker))
     }
 
     /// Wrappers that read no configuration, start no helper and write nothing.
@@ -651,35 +489,6 @@ struct Judge {
         return text
     }
 
-    /// The string with the rewritten commands' words generated anew; what is not static stays as it is written.
-    private func rewritten(_ string: [UInt8], _ program: ShellProgram) -> String {
-        var edits: [(range: ShellRange, text: String)] = []
-        let changes = Dictionary(rewrites.map { ($0.index, $0) }) { first, _ in first }
-        for (index, command) in program.commands.enumerated() {
-            guard let change = changes[index] else { continue }
-            for (number, word) in command.words.enumerated() where !word.isPattern && !word.isComputed {
-                let words = (number == 0 ? change.prefix : []) + [word.text] + change.added(behind: number)
-                let text = words.map(singleQuoted).joined(separator: " ")
-                if let last = edits.last, last.range == word.range {
-                    // Words of one brace expansion.
-                    edits[edits.count - 1].text += " " + text
-                } else {
-                    edits.append((word.range, text))
-                }
-            }
-        }
-        var result: [UInt8] = []
-        var at = 0
-        // Commands in substitutions stand among the words of another.
-        for edit in edits.sorted(by: { $0.range.lowerBound < $1.range.lowerBound }) {
-            result += string[at..<edit.range.lowerBound]
-            result += edit.text.utf8
-            at = edit.range.upperBound
-        }
-        result += string[at...]
-        return String(decoding: result, as: UTF8.self)
-    }
-
     private func excerpt(_ bytes: ArraySlice<UInt8>) -> String {
         let head = bytes.prefix(200)
         return printable(String(decoding: head, as: UTF8.self)) + (head.count < bytes.count ? "…" : "")
@@ -710,21 +519,6 @@ func normalized(_ names: [String]) -> [String] {
         }
     }
     return result
-}
-
-/// A word in single quotes.
-func singleQuoted(_ text: String) -> String {
-    // By bytes: to Swift a quote with an accent is no quote.
-    let quote = UInt8(ascii: "'")
-    let bytes = text.utf8.flatMap { $0 == quote ? Array("'\\''".utf8) : [$0] }
-    return String(decoding: [quote] + bytes + [quote], as: UTF8.self)
-}
-
-/// Whether a text holds another one, by bytes.
-func contains(_ text: String, _ part: String) -> Bool {
-    let bytes = Array(text.utf8), wanted = Array(part.utf8)
-    return bytes.count >= wanted.count
-        && (0...(bytes.count - wanted.count)).contains { bytes[$0...].starts(with: wanted) }
 }
 
 /// A word as a shell takes it, quoted only where that is needed.

@@ -27,7 +27,7 @@ public func prepareJail(
 
 /// Does something of a caller's that the kernel may refuse.
 public func refusing<Result>(
-    _ step: String, _ object: String = "", _ body: () throws(Errno) -> Result
+    step: String, _ object: String = "", _ body: () throws(Errno) -> Result
 ) throws(Refusal) -> Result {
     do throws(Errno) { return try body() } catch {
         throw Refusal(LaunchFailure(step: step, object: object, errno: error))

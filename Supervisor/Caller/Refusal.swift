@@ -38,6 +38,6 @@ public func refusing<Result>(_ body: () throws(LaunchFailure) -> Result) throws(
 }
 
 /// Does something with policies; `policy` is the one that was asked for.
-public func refusing<Result>(_ policy: String?, _ body: () throws(PolicyError) -> Result) throws(Refusal) -> Result {
+public func refusing<Result>(policy: String?, _ body: () throws(PolicyError) -> Result) throws(Refusal) -> Result {
     do throws(PolicyError) { return try body() } catch { throw Refusal(error, by: policy) }
 }

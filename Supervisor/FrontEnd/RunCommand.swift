@@ -37,7 +37,7 @@ func runCommand(_ arguments: [String]) -> Never {
 }
 
 private func execute(_ options: RunOptions) throws(Refusal) -> Outcome {
-    let machine = try refusing("machine") { () throws(Errno) in try Machine.inspect() }
+    let machine = try refusing(step: "machine") { () throws(Errno) in try Machine.inspect() }
     // First of all: its janitor must be there before the first cgroup is.
     let supervisor =
         options.printPlan ? nil : try refusing { () throws(LaunchFailure) in try Supervisor(machine: machine) }
@@ -76,7 +76,7 @@ private func execute(_ options: RunOptions) throws(Refusal) -> Outcome {
 private func loadPolicy(
     _ options: RunOptions, _ place: Workspace, _ environment: [(name: String, value: String)], machine: Machine
 ) throws(Refusal) -> (PolicyTiers, Policy) {
-    try refusing(options.policy) { () throws(PolicyError) in
+    try refusing(policy: options.policy) { () throws(PolicyError) in
         let tiers = try PolicyTiers(options.policy, workspace: place.path, environment: environment)
         var policy = tiers.confinement(machineMemory: machine.memory)
         try policy.tighten(to: options.limits, machineMemory: machine.memory)
@@ -88,7 +88,7 @@ private func loadPolicy(
 private func judge(
     _ options: RunOptions, by tiers: PolicyTiers, _ place: Workspace, _ environment: [(name: String, value: String)]
 ) throws(Refusal) -> JudgedRun {
-    let verdict = try refusing(nil) { () throws(PolicyError) in
+    let verdict = try refusing(policy: nil) { () throws(PolicyError) in
         try tiers.engine().judge(
             CommandRequest(
                 .argv(options.command), workspace: place.path, directory: place.directory, isJailed: true))
@@ -105,7 +105,7 @@ private func plan(
 ) throws(Refusal) -> PreparedJail {
     var image: String?
     if let path = options.image {
-        image = try refusing("image", path) { () throws(Errno) in try resolvedPath(path) }
+        image = try refusing(step: "image", path) { () throws(Errno) in try resolvedPath(path) }
     }
     let request = PlanRequest(
         workspace: place.path, directory: place.directory, callerEnvironment: judged.environment(environment),

@@ -231,7 +231,7 @@ struct cordon_command {
     size_t group_count;
 };
 
-/// The child side of a command's start: a new session, default signals, descriptors 0-2 and no others,
+/// The child side of a command's start: cgroups of its own, a new session, default signals, descriptors 0-2 and no others,
 /// rlimits, identity, capabilities, directory, Landlock, execve. With CLONE_PARENT, so that PID 1, which a
 /// group OOM kill spares, reaps it. Returns the pid, or -errno; `*failed` names the step:
 /// 1 clone, 2 session, 3 descriptors, 4 limits, 5 identity, 6 capabilities, 7 directory, 8 Landlock, 9 execve,
