@@ -139,7 +139,9 @@ let tests: [Target] = [
         name: "FrontEndTests", dependencies: ["PolicyModel", "TestSupport"], path: "Tests/FrontEndTests",
         swiftSettings: strict),
     .testTarget(
-        name: "SupervisorCoreTests", dependencies: ["SupervisorCore"], path: "Tests/SupervisorCoreTests",
+        name: "SupervisorCoreTests",
+        dependencies: ["JailPlanner", "Linux", "Machine", "PolicyModel", "SupervisorCore"],
+        path: "Tests/SupervisorCoreTests",
         swiftSettings: strict),
     .testTarget(
         name: "WireTests", dependencies: ["TestSupport", "Wire"], path: "Tests/WireTests", swiftSettings: strict),

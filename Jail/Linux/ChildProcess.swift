@@ -127,3 +127,23 @@ public func cloneAndExecute(
     }
     return unsafe ChildProcess(pid: pid, pidfd: Descriptor(owning: pidfd), stage: stage)
 }
+
+/// Another process, held by a pidfd.
+public struct ProcessHandle: ~Copyable {
+    private let pidfd: Descriptor
+
+    /// Holds whoever has this pid now.
+    ///
+    /// The corresponding C function is `pidfd_open`.
+    public init(pid: Int32) throws(Errno) { pidfd = Descriptor(owning: try check(pidfd_open(pid, 0))) }
+
+    /// Sends a signal; a process that is dead already is not an error.
+    ///
+    /// The corresponding C function is `pidfd_send_signal`.
+    public borrowing func signal(_ number: Int32) throws(Errno) {
+        if pidfd_send_signal(pidfd.raw, number, nil, 0) != 0 {
+            let error = Errno.current
+            if error != .noProcess { throw error }
+        }
+    }
+}

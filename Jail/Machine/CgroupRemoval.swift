@@ -17,10 +17,12 @@ public func awaitEmpty(_ directory: String) {
     }
 }
 
-/// Removes one cgroup whose processes are dead or dying. `rmdir` says EBUSY until the last task is off the
+/// Removes one cgroup whose processes are dead or dying, with those inside of it. `rmdir` says EBUSY until the last task is off the
 /// group, which is a moment after its parent could reap it; version 2 tells by `cgroup.events`, version 1
 /// by nothing, so the wait there is bounded attempts.
 public func removeGroup(_ directory: String) {
+    if tryRemove(directory) { return }
+    for child in childGroups(directory) { removeGroup(child) }
     if tryRemove(directory) { return }
     if let events = try? open(directory + "/cgroup.events", .readOnly), let poller = try? Poller() {
         try? poller.add(events.raw, .priority, token: 0)
@@ -37,6 +39,14 @@ public func removeGroup(_ directory: String) {
         if tryRemove(directory) { return }
         pause(microseconds: 1000)
     }
+}
+
+/// The groups inside of one. A session's commands have such, and nobody else makes any.
+private func childGroups(_ directory: String) -> [String] {
+    guard let handle = try? open(directory, [.readOnly, .directory]), let names = try? entries(of: handle.raw) else {
+        return []
+    }
+    return names.filter(\.isDirectory).map { directory + "/" + $0.text }
 }
 
 private func tryRemove(_ directory: String) -> Bool {

@@ -8,22 +8,6 @@ internal import JailPlan
 internal import Linux
 internal import Machine
 
-/// What a jail used.
-public struct CgroupUsage: Sendable, Hashable {
-    /// Microseconds of processor time of all processes together; nil without a counter.
-    public var cpuMicroseconds: UInt64?
-    /// The highest number of bytes in use at any time.
-    public var peakMemory: UInt64?
-    /// The highest number of tasks at any time.
-    public var peakPids: UInt64?
-    /// Bytes moved from and to disks.
-    public var readBytes: UInt64?, writtenBytes: UInt64?
-    /// How often the kernel killed a process for the memory limit.
-    public var oomKills: UInt64?
-    /// How often a fork met the limit on tasks.
-    public var pidsDenied: UInt64?
-}
-
 /// One jail's groups, removed when the value goes away.
 struct CgroupLease: ~Copyable {
     /// Holds the lock that tells other supervisors that this jail is alive.
@@ -51,9 +35,11 @@ struct CgroupLease: ~Copyable {
     deinit { removeGroups(groups.made.reversed()) }
 
     /// Makes the groups with limits.
-    mutating func limit(_ limits: CgroupLimits) throws(LaunchFailure) { try groups.makeLimitedGroups(limits) }
-
-    private var counters: [CgroupController: String] { groups.counters }
+    ///
+    /// - Parameter nests: whether commands will have groups of their own inside of them.
+    mutating func limit(_ limits: CgroupLimits, nests: Bool) throws(LaunchFailure) {
+        try groups.makeLimitedGroups(limits, nests: nests)
+    }
 
     /// For CLONE_INTO_CGROUP.
     var cloneInto: Int32? { birth.cloneInto }
@@ -75,65 +61,15 @@ struct CgroupLease: ~Copyable {
     }
 
     /// Microseconds of processor time so far.
-    func cpuMicroseconds() -> UInt64? {
-        guard let directory = counters[.cpuacct] else { return nil }
-        if let text = try? readText(directory + "/cpu.stat"), let value = field("usage_usec", of: text) { return value }
-        return (try? readText(directory + "/cpuacct.usage")).flatMap { UInt64($0) }.map { $0 / 1000 }
-    }
+    func cpuMicroseconds() -> UInt64? { groups.counters.cpuMicroseconds() }
 
     /// All counters but processor time, at the end.
-    func usage() -> CgroupUsage {
-        var usage = CgroupUsage()
-        if let directory = counters[.memory] {
-            usage.peakMemory = number(directory + "/memory.max_usage_in_bytes") ?? number(directory + "/memory.peak")
-            usage.oomKills =
-                keyed(directory + "/memory.oom_control", "oom_kill") ?? keyed(directory + "/memory.events", "oom_kill")
-        }
-        if let directory = counters[.pids] {
-            usage.peakPids = number(directory + "/pids.peak")
-            usage.pidsDenied = keyed(directory + "/pids.events", "max")
-        }
-        if let directory = counters[.io] {
-            (usage.readBytes, usage.writtenBytes) = inputOutput(directory)
-        }
-        return usage
-    }
+    func usage() -> CgroupUsage { groups.counters.usage() }
 
-    private func number(_ file: String) -> UInt64? { (try? readText(file)).flatMap { UInt64($0) } }
-
-    private func keyed(_ file: String, _ key: String) -> UInt64? {
-        (try? readText(file)).flatMap { field(key, of: $0) }
-    }
-
-    private func field(_ key: String, of text: String) -> UInt64? {
-        for line in text.split(separator: "\n") {
-            let parts = line.split(separator: " ")
-            if parts.count == 2, parts[0] == key { return UInt64(parts[1]) }
-        }
-        return nil
-    }
-
-    /// Version 1: "8:0 Read 4096"; version 2: "8:0 rbytes=4096 wbytes=0 …".
-    private func inputOutput(_ directory: String) -> (UInt64?, UInt64?) {
-        var read: UInt64 = 0
-        var written: UInt64 = 0
-        if let text = try? readText(directory + "/io.stat") {
-            for part in text.split(whereSeparator: { $0 == " " || $0 == "\n" }) {
-                if part.hasPrefix("rbytes=") { read += UInt64(part.dropFirst(7)) ?? 0 }
-                if part.hasPrefix("wbytes=") { written += UInt64(part.dropFirst(7)) ?? 0 }
-            }
-            return (read, written)
-        }
-        guard let text = try? readText(directory + "/blkio.throttle.io_service_bytes_recursive") else {
-            return (nil, nil)
-        }
-        for line in text.split(separator: "\n") {
-            let parts = line.split(separator: " ")
-            guard parts.count == 3, let bytes = UInt64(parts[2]) else { continue }
-            if parts[1] == "Read" { read += bytes }
-            if parts[1] == "Write" { written += bytes }
-        }
-        return (read, written)
+    /// Makes groups inside of this jail's, for one of its commands.
+    func nested(_ name: String) throws(LaunchFailure) -> CommandGroups {
+        try CommandGroups(
+            name, killable: groups.killable, counters: groups.counters, isUnified: groups.tree.layout == .version2)
     }
 }
 

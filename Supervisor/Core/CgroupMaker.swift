@@ -9,7 +9,7 @@ struct CgroupMaker {
     /// Every directory made so far; each is removed before those that were made before it.
     private(set) var made: [String] = []
     /// The directory to read each controller's counters from.
-    private(set) var counters: [CgroupController: String] = [:]
+    private(set) var counters = CgroupCounters()
     /// Every file that the spawner writes to, to enter.
     private(set) var entrances: [String] = []
     /// The group of the whole jail on version 2, which has cgroup.kill.
@@ -34,7 +34,7 @@ struct CgroupMaker {
         killable = primary
         counters[.cpuacct] = primary
         if tree.layout == .version2 {
-            try enableControllers(base: base, jail: primary)
+            try enableControllers(in: [base, base + "/" + Self.parent, primary])
             birth = primary + "/init"
             try makeInner(birth)
         }
@@ -43,7 +43,10 @@ struct CgroupMaker {
     }
 
     /// Makes the groups with limits, which the spawner enters.
-    mutating func makeLimitedGroups(_ limits: CgroupLimits) throws(LaunchFailure) {
+    ///
+    /// - Parameter nests: whether commands will have groups inside of them. On version 2 a group with others inside holds no
+    ///   process itself (cgroups(7)), so the spawner then has one too.
+    mutating func makeLimitedGroups(_ limits: CgroupLimits, nests: Bool) throws(LaunchFailure) {
         for controller in neededOnVersion1(limits) {
             guard let base = tree.hierarchies[controller] else { continue }
             let directory = base + "/" + Self.parent + "/" + name
@@ -58,7 +61,11 @@ struct CgroupMaker {
             let run = primary + "/run"
             try makeInner(run)
             try limitVersion2(limits, run)
-            entrances.append(run + "/cgroup.procs")
+            if nests {
+                try enableControllers(in: [run])
+                try makeInner(run + "/spawner")
+            }
+            entrances.append(run + (nests ? "/spawner" : "") + "/cgroup.procs")
             for controller in tree.unifiedControllers { counters[controller] = run }
             counters[.cpuacct] = run
         }
@@ -169,9 +176,9 @@ struct CgroupMaker {
     }
 
     /// Controllers are enabled from the base downwards; each level needs it only once.
-    private func enableControllers(base: String, jail: String) throws(LaunchFailure) {
+    private func enableControllers(in directories: [String]) throws(LaunchFailure) {
         let wanted = Set(tree.unifiedControllers.map(\.unifiedName))
-        for directory in [base, base + "/" + Self.parent, jail] {
+        for directory in directories {
             let file = directory + "/cgroup.subtree_control"
             let enabled = try step("cgroups", file) { () throws(Errno) in try readText(file) }
             let missing = wanted.subtracting(enabled.split(separator: " ").map(String.init))

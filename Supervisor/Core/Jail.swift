@@ -31,9 +31,11 @@ public struct Jail: ~Copyable {
     /// Makes a jail. When this returns, its processes exist and have their orders; whether every step inside
     /// succeeds is reported on the sockets, which `CommandRun` reads.
     ///
-    /// - Parameter filters: the seccomp programs that the plan's `filters` step names.
+    /// - Parameters:
+    ///   - filters: the seccomp programs that the plan's `filters` step names.
+    ///   - nests: whether its commands will have cgroups of their own.
     static func start(
-        _ plan: Plan, filters: FilterFiles, supervisor: Supervisor
+        _ plan: Plan, filters: FilterFiles, supervisor: Supervisor, nests: Bool = false
     ) throws(LaunchFailure) -> Jail {
         var times: [NamedTime] = []
         func mark(_ name: String) { times.append(NamedTime(step: name, nanoseconds: monotonicNanoseconds())) }
@@ -61,7 +63,7 @@ public struct Jail: ~Copyable {
             process: process, control: control, spawner: spawner, plan: plan, supervisor: supervisor,
             cgroups: cgroups, range: range, times: times)
         do throws(LaunchFailure) {
-            try jail.finishStart(steps, filters: filters, spawnerEnd: spawnerEnd)
+            try jail.finishStart(steps, filters: filters, spawnerEnd: spawnerEnd, nests: nests)
         } catch {
             // Whatever failed for want of jail-init is its failure to begin.
             try jail.confirmInit()
@@ -104,10 +106,10 @@ public struct Jail: ~Copyable {
 
     /// The supervisor's steps, which run while jail-init is being loaded and waits.
     private mutating func finishStart(
-        _ steps: SupervisorSteps, filters: FilterFiles, spawnerEnd: consuming Descriptor
+        _ steps: SupervisorSteps, filters: FilterFiles, spawnerEnd: consuming Descriptor, nests: Bool
     ) throws(LaunchFailure) {
         func mark(_ name: String) { times.append(NamedTime(step: name, nanoseconds: monotonicNanoseconds())) }
-        try limitGroups(steps.limits)
+        try limitGroups(steps.limits, nests: nests)
         mark("limits")
         try mapIds(
             steps.map, firstId: range.read { $0.first }, of: process.pid, programs: supervisor.machine.subordinateIds)
@@ -138,11 +140,11 @@ public struct Jail: ~Copyable {
         try launching("jail-init") { () throws(SpawnFailure) in try process.confirmExecuted() }
     }
 
-    private mutating func limitGroups(_ limits: CgroupLimits?) throws(LaunchFailure) {
+    private mutating func limitGroups(_ limits: CgroupLimits?, nests: Bool) throws(LaunchFailure) {
         guard let limits, var groups = cgroups.take() else { return }
         // They stay owned by the jail, which ends its processes before they are removed.
         do throws(LaunchFailure) {
-            try groups.limit(limits)
+            try groups.limit(limits, nests: nests)
             cgroups = consume groups
         } catch {
             cgroups = consume groups

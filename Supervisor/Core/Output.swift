@@ -37,6 +37,21 @@ struct Capture {
         }
     }
 
+    /// What there is from a byte of the stream on, at most so much of it: the bytes, where they start, and where the next
+    /// ones are to be asked for. They start later than asked for where what was there was not kept.
+    func read(from offset: UInt64, limit: Int) -> (bytes: [UInt8], start: UInt64, next: UInt64) {
+        let headEnd = UInt64(head.count), tailBegin = total - UInt64(tail.count)
+        var start = min(offset, total)
+        if start < headEnd {
+            let bytes = head[Int(start)...].prefix(limit)
+            return (Array(bytes), start, start + UInt64(bytes.count))
+        }
+        start = max(start, tailBegin)
+        let skipped = Int(start - tailBegin)
+        let kept = (tail[tailStart...] + tail[..<tailStart]).dropFirst(skipped).prefix(limit)
+        return (Array(kept), start, start + UInt64(kept.count))
+    }
+
     /// Head and tail together; where bytes between them are missing, nothing marks the place.
     var bytes: [UInt8] { head + tail[tailStart...] + tail[..<tailStart] }
 }

@@ -1,0 +1,124 @@
+// The cgroups of one command of a session, inside of its jail's: what it used is known apart from the others', and what it
+// leaves behind can be killed without them.
+internal import JailPlan
+internal import Linux
+internal import Machine
+
+/// One command's groups, removed when the value goes away, with whatever still runs in them.
+struct CommandGroups: ~Copyable {
+    /// Inside of each of the jail's.
+    private let directories: [String]
+    private let counters: CgroupCounters
+    /// A version 2 group, which dies by one write.
+    private let killable: String?
+    /// Files through which the command enters, open.
+    let entrances: DescriptorList
+
+    /// Makes them.
+    ///
+    /// - Parameters:
+    ///   - jail: the jail's group on version 2, nil without one.
+    ///   - outer: the directories that count for the jail.
+    ///   - isUnified: whether version 2 has all controllers, and so `run` holds the commands.
+    init(_ name: String, killable jail: String?, counters outer: CgroupCounters, isUnified: Bool) throws(LaunchFailure)
+    {
+        var making = Making(name: name)
+        var counters = CgroupCounters()
+        var killable: String?
+        do throws(LaunchFailure) {
+            if let jail {
+                let directory = try making.make(isUnified ? jail + "/run" : jail, "cgroup.procs")
+                killable = directory
+                counters[.cpuacct] = directory
+                if isUnified { for controller in outer.directories.keys { counters[controller] = directory } }
+            }
+            if !isUnified {
+                for (controller, directory) in outer.directories.sorted(by: { $0.value < $1.value })
+                where controller != .cpuacct || jail == nil {
+                    counters[controller] = try making.make(directory, "tasks")
+                }
+            }
+        } catch {
+            for directory in making.directories.reversed() { removeGroup(directory) }
+            throw error
+        }
+        self.killable = killable
+        self.counters = counters
+        directories = making.directories
+        entrances = making.finish()
+    }
+
+    /// What was made so far.
+    private struct Making: ~Copyable {
+        let name: String
+        var directories: [String] = []
+        private var entrances = DescriptorList()
+
+        init(name: String) { self.name = name }
+
+        mutating func make(_ parent: String, _ entrance: String) throws(LaunchFailure) -> String {
+            let directory = parent + "/" + name
+            // Controllers that share a hierarchy share a group.
+            if directories.contains(directory) { return directory }
+            try step("cgroups", directory) { () throws(Errno) in try makeDirectory(directory) }
+            directories.append(directory)
+            let file = directory + "/" + entrance
+            entrances.append(try step("cgroups", file) { () throws(Errno) in try open(file, .writeOnly) })
+            return directory
+        }
+
+        consuming func finish() -> DescriptorList { entrances }
+    }
+
+    deinit {
+        kill()
+        for directory in directories.reversed() { removeGroup(directory) }
+    }
+
+    /// Microseconds of processor time so far.
+    func cpuMicroseconds() -> UInt64? { counters.cpuMicroseconds() }
+
+    /// What it used, but for processor time.
+    func usage() -> CgroupUsage { counters.usage() }
+
+    /// Bounds it more closely than its jail.
+    func limit(_ limits: CgroupLimits) throws(LaunchFailure) {
+        func set(_ value: String, _ controller: CgroupController, _ file: String) throws(LaunchFailure) {
+            guard let directory = counters[controller] else { return }
+            try step("cgroups", file) { () throws(Errno) in try writeText(value, to: directory + "/" + file) }
+        }
+        let isUnified = counters[.memory] != nil && counters[.memory] == killable
+        if let memory = limits.memory {
+            try set("\(memory)", .memory, isUnified ? "memory.max" : "memory.limit_in_bytes")
+            if isUnified { try set("1", .memory, "memory.oom.group") }
+        }
+        if let pids = limits.pids { try set("\(pids)", .pids, "pids.max") }
+    }
+
+    /// Kills whatever is in them.
+    func kill() {
+        if let killable {
+            // It fails only when the group is gone, and then there is nobody to kill.
+            try? writeText("1", to: killable + "/cgroup.kill")
+            return
+        }
+        killOneByOne()
+    }
+
+    /// Version 1 has no such write. Nothing new can start once the limit on tasks is zero, so the list gets shorter.
+    private func killOneByOne() {
+        guard let directory = counters[.pids] ?? directories.first else { return }
+        try? writeText("0", to: directory + "/pids.max")
+        for _ in 0..<64 {
+            guard let text = try? readText(directory + "/cgroup.procs"), !text.isEmpty else { return }
+            for line in text.split(separator: "\n") {
+                guard let pid = Int32(line), pid > 0, let process = try? ProcessHandle(pid: pid) else { continue }
+                // The number may be another process's by now: who is held is looked for again in the list.
+                guard let again = try? readText(directory + "/cgroup.procs"),
+                    again.split(separator: "\n").contains(line)
+                else { continue }
+                try? process.signal(Signal.kill)
+            }
+        }
+    }
+}

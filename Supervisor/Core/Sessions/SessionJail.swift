@@ -1,0 +1,148 @@
+// A jail that stays: commands are started in it one after the other, and several at a time.
+//
+// It speaks with jail-init and the spawner, and never waits for them: both are watched. What they say is bytes from a jail;
+// a pid or a report that nobody waits for is passed over, and one that cannot be read ends the jail.
+internal import JailPlan
+internal import JailPlanner
+internal import Linux
+
+/// A jail of a session.
+final class SessionJail {
+    /// A command that was ordered, and what becomes of it.
+    struct Starting {
+        let started: (Int32) -> Void
+        let failed: (LaunchFailure) -> Void
+    }
+
+    /// How a process of the jail ended.
+    struct Death {
+        let status: Int32
+        let cpuMicroseconds: UInt64
+        let peakMemory: UInt64
+    }
+
+    private let loop: EventLoop
+    private var jail: Jail
+    private var watches: [EventLoop.Watch] = []
+    /// The spawner answers in the order in which it was asked.
+    private var starting: [Starting] = []
+    /// Deaths that were told before the start was: they come on another socket.
+    private var earlyDeaths: [Int32: Death] = [:]
+    private var waiting: [Int32: (Death) -> Void] = [:]
+    private var groupNumber = 0
+    private(set) var isOver = false
+    /// Told once, when the jail is of no use any more.
+    private let ended: (LaunchFailure) -> Void
+
+    init(
+        _ prepared: PreparedJail, filters: FilterFiles, supervisor: Supervisor, loop: EventLoop,
+        ended: @escaping (LaunchFailure) -> Void
+    ) throws(LaunchFailure) {
+        self.loop = loop
+        self.ended = ended
+        jail = try Jail.start(prepared.plan, filters: filters, supervisor: supervisor, nests: true)
+        do throws(Errno) {
+            let control = jail.control.raw, spawner = jail.spawner.raw
+            watches.append(try loop.watch(control, .readable) { [weak self] _ in self?.read(control) })
+            watches.append(try loop.watch(spawner, .readable) { [weak self] _ in self?.read(spawner) })
+        } catch {
+            throw LaunchFailure(step: "epoll", errno: error)
+        }
+    }
+
+    /// Groups for the next command; nil on a machine without.
+    func makeGroups() throws(LaunchFailure) -> CommandGroupsBox? {
+        groupNumber += 1
+        let name = "command-\(groupNumber)"
+        switch jail.cgroups {
+        case .some(let lease): return CommandGroupsBox(try lease.nested(name))
+        case .none: return nil
+        }
+    }
+
+    /// Orders a command.
+    func start(
+        _ command: CommandRequest, descriptors: (Int32, Int32, Int32), groups: [Int32], _ answer: Starting
+    ) throws(LaunchFailure) {
+        if isOver { throw LaunchFailure(step: "session", remedy: "the session's jail has ended: open a new one") }
+        try jail.order(command, descriptors: descriptors, groups: groups)
+        starting.append(answer)
+    }
+
+    /// Calls back when the process is dead, at once where it is already.
+    func whenDead(_ pid: Int32, _ action: @escaping (Death) -> Void) {
+        if let death = earlyDeaths.removeValue(forKey: pid) { return action(death) }
+        waiting[pid] = action
+    }
+
+    /// Sends a signal to a command's process group.
+    func signal(_ number: Int32, to pid: Int32) throws(LaunchFailure) {
+        do throws(Errno) { try jail.signal(number, to: pid) } catch {
+            throw LaunchFailure(step: "signal", errno: error)
+        }
+    }
+
+    /// Kills everything in it, and waits until it is dead.
+    func end() {
+        stop(LaunchFailure(step: "session", remedy: "it was closed"), isTold: false)
+    }
+
+    private func read(_ socket: Int32) {
+        guard !isOver else { return }
+        do throws(Errno) {
+            let bytes = try receiveOrEnd(on: socket)
+            guard !bytes.isEmpty else {
+                return stop(
+                    LaunchFailure(
+                        step: socket == jail.control.raw ? "jail-init" : "spawner",
+                        remedy: "it ended unexpectedly: killed from outside, or for want of memory"))
+            }
+            handle(try JailReport(bytes))
+        } catch {
+            stop(LaunchFailure(step: "jail-init", errno: error))
+        }
+    }
+
+    private func handle(_ report: JailReport) {
+        switch report {
+        case .ready: break
+        case .failed(let index, let object, let errno):
+            let failure = jail.failure(index: index, object: object, errno: errno)
+            stop(failure.isSecondary ? jail.firstFailure(or: failure) : failure)
+        case .started(let pid):
+            guard !starting.isEmpty else { return stop(LaunchFailure(step: "spawner", errno: .badMessage)) }
+            starting.removeFirst().started(pid)
+        case .notStarted(let step, let errno):
+            guard !starting.isEmpty else { return stop(LaunchFailure(step: "spawner", errno: .badMessage)) }
+            starting.removeFirst().failed(LaunchFailure(step: step, errno: errno))
+        case .exited(let pid, let status, let cpu, let memory):
+            let death = Death(status: status, cpuMicroseconds: cpu, peakMemory: memory)
+            if let action = waiting.removeValue(forKey: pid) { return action(death) }
+            // Orphans are reaped too; only the death of a command whose start is not told yet is of interest.
+            if !starting.isEmpty, earlyDeaths.count < 4096 { earlyDeaths[pid] = death }
+        }
+        if starting.isEmpty { earlyDeaths = [:] }
+    }
+
+    private func stop(_ failure: LaunchFailure, isTold: Bool = true) {
+        if isOver { return }
+        isOver = true
+        for watch in watches { loop.unwatch(watch) }
+        watches = []
+        jail.end()
+        let abandoned = starting
+        starting = []
+        let lost = waiting
+        waiting = [:]
+        for start in abandoned { start.failed(failure) }
+        for action in lost.values { action(Death(status: Signal.kill, cpuMicroseconds: 0, peakMemory: 0)) }
+        if isTold { ended(failure) }
+    }
+}
+
+/// A command's groups, which several parties may hold for a while.
+final class CommandGroupsBox {
+    let groups: CommandGroups
+
+    init(_ groups: consuming CommandGroups) { self.groups = groups }
+}
