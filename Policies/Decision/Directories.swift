@@ -72,6 +72,11 @@ extension Judge {
     /// known, or by a redirection. A command's own comes behind the expansion of its own words (bash(1), Simple Command
     /// Expansion), but not of those that it gives to a shell.
     func mayMakeFiles(_ program: ShellProgram) -> Bool {
+        // It matters to patterns alone, here or in a string that is given to a shell; most programs have none.
+        let hasPattern = program.commands.contains { command in
+            command.words.contains { $0.isPattern || $0.text.utf8.contains { "*?[".utf8.contains($0) } }
+        }
+        guard hasPattern else { return false }
         let redirections = program.commands.flatMap(\.redirections) + program.groupRedirections
         let writes = redirections.contains { redirection in
             switch redirection.target {
