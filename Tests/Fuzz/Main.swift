@@ -20,7 +20,10 @@ private let commands: Target = { bytes, count in
         if let command = verdict.command {
             // What is written anew for bash must be judged alike, and need no second rewrite of its words.
             let again = engine.judge(CommandRequest(.string(Array(command.utf8)), workspace: "/work/tree"))
-            precondition(again.opaque == nil, "a rewritten command cannot be analysed")
+            // The second parser's time is by the clock, which goes on while the machine stands still.
+            precondition(
+                again.opaque == nil || again.opaque == "it takes too long to parse",
+                "a rewritten command cannot be analysed")
         }
     }
     return 0
