@@ -44,12 +44,7 @@ internal import Glibc
     /// Sends a signal; a child that is dead already is not an error.
     ///
     /// The corresponding C function is `pidfd_send_signal`.
-    public borrowing func signal(_ number: Int32) throws(Errno) {
-        if pidfd_send_signal(pidfd.raw, number, nil, 0) != 0 {
-            let error = Errno.current
-            if error != .noProcess { throw error }
-        }
-    }
+    public borrowing func signal(_ number: Int32) throws(Errno) { try sendSignal(number, toHolderOf: pidfd.raw) }
 
     /// Waits for its death and reaps it. Returns the raw wait status, or nil where somebody else reaped it
     /// (a caller that ignores SIGCHLD makes the kernel do so).
@@ -140,10 +135,11 @@ public struct ProcessHandle: ~Copyable {
     /// Sends a signal; a process that is dead already is not an error.
     ///
     /// The corresponding C function is `pidfd_send_signal`.
-    public borrowing func signal(_ number: Int32) throws(Errno) {
-        if pidfd_send_signal(pidfd.raw, number, nil, 0) != 0 {
-            let error = Errno.current
-            if error != .noProcess { throw error }
-        }
+    public borrowing func signal(_ number: Int32) throws(Errno) { try sendSignal(number, toHolderOf: pidfd.raw) }
+}
+
+private func sendSignal(_ number: Int32, toHolderOf pidfd: Int32) throws(Errno) {
+    do throws(Errno) { try check(pidfd_send_signal(pidfd, number, nil, 0)) } catch {
+        if error != .noProcess { throw error }
     }
 }

@@ -17,9 +17,9 @@ public func awaitEmpty(_ directory: String) {
     }
 }
 
-/// Removes one cgroup whose processes are dead or dying, with those inside of it. `rmdir` says EBUSY until the last task is off the
-/// group, which is a moment after its parent could reap it; version 2 tells by `cgroup.events`, version 1
-/// by nothing, so the wait there is bounded attempts.
+/// Removes one cgroup whose processes are dead or dying, with those inside of it. `rmdir` says EBUSY until the
+/// last task is off the group, which is a moment after its parent could reap it; version 2 tells by
+/// `cgroup.events`, version 1 by nothing, so the wait there is bounded attempts.
 public func removeGroup(_ directory: String) {
     if tryRemove(directory) { return }
     for child in childGroups(directory) { removeGroup(child) }

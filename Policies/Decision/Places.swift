@@ -85,8 +85,3 @@ final class PlaceFinder {
         return place
     }
 }
-
-/// Whether two paths are one, by bytes.
-func sameNames(_ first: [String], _ second: [String]) -> Bool {
-    first.count == second.count && zip(first, second).allSatisfy { sameBytes($0, $1) }
-}

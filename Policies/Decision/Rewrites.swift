@@ -105,10 +105,3 @@ func singleQuoted(_ text: String) -> String {
     let bytes = text.utf8.flatMap { $0 == quote ? Array("'\\''".utf8) : [$0] }
     return String(decoding: [quote] + bytes + [quote], as: UTF8.self)
 }
-
-/// Whether a text holds another one, by bytes.
-func contains(_ text: String, _ part: String) -> Bool {
-    let bytes = Array(text.utf8), wanted = Array(part.utf8)
-    return bytes.count >= wanted.count
-        && (0...(bytes.count - wanted.count)).contains { bytes[$0...].starts(with: wanted) }
-}

@@ -11,16 +11,11 @@ extension Judge {
     /// What rules that refuse say about commands that the words of a command may be.
     func suspects(in command: JudgedCommand) -> [Evidence] {
         let words = suspectWords(command)
-        guard !words.isEmpty else { return [] }
-        let refused = Set(
-            engine.tiers.flatMap { tier in
-                tier.rules.lazy.filter { $0.value.contains { $0.rule.decision != .allow } }.map(\.key)
-            })
         var found: [Evidence] = []
         var tries = 0
         for (index, word) in words.enumerated() {
             let parts = Self.parts(of: word.text)
-            for place in parts.indices where refused.contains(Self.name(parts[place])) {
+            for place in parts.indices where isRefused(Self.name(parts[place])) {
                 tries += 1
                 guard tries <= Self.most else {
                     return [refusal(command, rule: "opaque", .ask, "too many of its words are names of programs")]
@@ -32,6 +27,11 @@ extension Judge {
             }
         }
         return found
+    }
+
+    /// Whether some rule refuses a program of this name.
+    private func isRefused(_ name: String) -> Bool {
+        engine.tiers.contains { $0.rules[name]?.contains { $0.rule.decision != .allow } ?? false }
     }
 
     /// Words behind which many programs take a command: `uv run`, `bundle exec`, `docker exec`.

@@ -51,7 +51,7 @@ struct CgroupMaker {
             guard let base = tree.hierarchies[controller] else { continue }
             let directory = base + "/" + Self.parent + "/" + name
             if !made.contains(directory) { try makeGroup(directory, in: base) }
-            try limitVersion1(controller, limits, directory)
+            try Self.limitVersion1(controller, limits, directory)
             // A thread that moves itself by way of `tasks` spares the kernel the lock that keeps all forks of
             // the machine waiting, and the grace period that comes with it (some milliseconds).
             if !entrances.contains(directory + "/tasks") { entrances.append(directory + "/tasks") }
@@ -60,7 +60,7 @@ struct CgroupMaker {
         if tree.layout == .version2 {
             let run = primary + "/run"
             try makeInner(run)
-            try limitVersion2(limits, run)
+            try Self.limitVersion2(limits, run)
             if nests {
                 try enableControllers(in: [run])
                 try makeInner(run + "/spawner")
@@ -110,7 +110,7 @@ struct CgroupMaker {
     /// Version 1 counts the bytes of a disk only once some group has a rule for it. One that limits nothing does.
     private func startCounting(_ parent: String) {
         let file = parent + "/blkio.throttle.read_bps_device"
-        guard (try? status(at: file)) != nil, let disks = try? disks() else { return }
+        guard (try? status(at: file)) != nil, let disks = try? Self.disks() else { return }
         // A disk that knows no throttling is not counted; the next one may be.
         for disk in disks { try? writeText("\(disk) \(UInt64.max / 2)", to: file) }
     }
@@ -123,11 +123,11 @@ struct CgroupMaker {
         return needed
     }
 
-    private func set(_ value: String, _ file: String) throws(LaunchFailure) {
+    private static func set(_ value: String, _ file: String) throws(LaunchFailure) {
         try step("cgroups", file) { () throws(Errno) in try writeText(value, to: file) }
     }
 
-    private func limitVersion1(
+    static func limitVersion1(
         _ controller: CgroupController, _ limits: CgroupLimits, _ directory: String
     ) throws(LaunchFailure) {
         switch controller {
@@ -157,7 +157,7 @@ struct CgroupMaker {
         }
     }
 
-    private func limitVersion2(_ limits: CgroupLimits, _ directory: String) throws(LaunchFailure) {
+    static func limitVersion2(_ limits: CgroupLimits, _ directory: String) throws(LaunchFailure) {
         if let memory = limits.memory {
             try set("\(memory)", directory + "/memory.max")
             // The tree is one piece of work: losing a part of it to the OOM killer helps nobody.
@@ -183,7 +183,7 @@ struct CgroupMaker {
             let enabled = try step("cgroups", file) { () throws(Errno) in try readText(file) }
             let missing = wanted.subtracting(enabled.split(separator: " ").map(String.init))
             if missing.isEmpty { continue }
-            try set(missing.sorted().map { "+" + $0 }.joined(separator: " "), file)
+            try Self.set(missing.sorted().map { "+" + $0 }.joined(separator: " "), file)
         }
     }
 
@@ -199,7 +199,7 @@ struct CgroupMaker {
     }
 
     /// The whole disks of the machine, "8:0" each; limits on partitions are refused by the kernel.
-    private func disks() throws(LaunchFailure) -> [String] {
+    private static func disks() throws(LaunchFailure) -> [String] {
         try step("cgroups", "/sys/block") { () throws(Errno) in
             let directory = try open("/sys/block", [.readOnly, .directory])
             return try entries(of: directory.raw).compactMap { entry in

@@ -11,6 +11,8 @@ struct CommandGroups: ~Copyable {
     private let counters: CgroupCounters
     /// A version 2 group, which dies by one write.
     private let killable: String?
+    /// Whether that one has all controllers.
+    private let isUnified: Bool
     /// Files through which the command enters, open.
     let entrances: DescriptorList
 
@@ -43,6 +45,7 @@ struct CommandGroups: ~Copyable {
             throw error
         }
         self.killable = killable
+        self.isUnified = isUnified
         self.counters = counters
         directories = making.directories
         entrances = making.finish()
@@ -81,18 +84,19 @@ struct CommandGroups: ~Copyable {
     /// What it used, but for processor time.
     func usage() -> CgroupUsage { counters.usage() }
 
-    /// Bounds it more closely than its jail.
-    func limit(_ limits: CgroupLimits) throws(LaunchFailure) {
-        func set(_ value: String, _ controller: CgroupController, _ file: String) throws(LaunchFailure) {
-            guard let directory = counters[controller] else { return }
-            try step("cgroups", file) { () throws(Errno) in try writeText(value, to: directory + "/" + file) }
+    /// Bounds its memory and its tasks more closely than its jail's. What cannot be bounded here is refused.
+    func limit(memory: UInt64?, pids: UInt64?) throws(LaunchFailure) {
+        var limits = CgroupLimits()
+        limits.memory = memory
+        limits.pids = pids
+        for (controller, value) in [(CgroupController.memory, memory), (.pids, pids)] where value != nil {
+            guard let directory = counters[controller] else {
+                throw LaunchFailure(
+                    step: "cgroups", object: controller.rawValue, remedy: "a command has no limit of its own here")
+            }
+            if !isUnified { try CgroupMaker.limitVersion1(controller, limits, directory) }
         }
-        let isUnified = counters[.memory] != nil && counters[.memory] == killable
-        if let memory = limits.memory {
-            try set("\(memory)", .memory, isUnified ? "memory.max" : "memory.limit_in_bytes")
-            if isUnified { try set("1", .memory, "memory.oom.group") }
-        }
-        if let pids = limits.pids { try set("\(pids)", .pids, "pids.max") }
+        if isUnified, let killable { try CgroupMaker.limitVersion2(limits, killable) }
     }
 
     /// Kills whatever is in them.

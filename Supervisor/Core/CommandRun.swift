@@ -145,12 +145,6 @@ private struct CommandRun: ~Copyable {
         }
     }
 
-    /// As execvp(3): a name with a slash is a path, another one is looked for.
-    private static func candidates(_ name: String, in path: [String]) -> [String] {
-        if name.isEmpty { return [] }
-        return name.utf8.contains(UInt8(ascii: "/")) ? [name] : path.map { $0 + "/" + name }
-    }
-
     // MARK: - The loop
 
     mutating func loop() throws(LaunchFailure) {
@@ -282,15 +276,7 @@ private struct CommandRun: ~Copyable {
     }
 
     private mutating func end(_ waitStatus: Int32) {
-        switch ExitStatus(waitStatus: waitStatus) {
-        case .exited(let code):
-            outcome.reason = .exited
-            outcome.exitCode = code
-        case .signaled(let number):
-            outcome.reason = .signaled
-            outcome.signal = number
-        case nil: outcome.reason = .error
-        }
+        outcome.end(waitStatus: waitStatus)
         stop()
     }
 
@@ -395,9 +381,7 @@ private struct CommandRun: ~Copyable {
     consuming func finish() -> Outcome {
         outcome.usage.cpuMicroseconds = cpuMicroseconds() ?? reapedCpuMicroseconds
         if outcome.usage.peakMemory == nil { outcome.usage.peakMemory = reapedPeakMemory }
-        if outcome.usage.oomKills ?? 0 > 0, outcome.reason == .signaled || (outcome.exitCode ?? 0) != 0 {
-            outcome.reason = .oom
-        }
+        outcome.considerMemoryKills()
         // What the pipes still held when the command ended counts too.
         if outcome.reason == .exited, exceedsOutput { outcome.reason = .outputLimit }
         outcome.output.bytes = output.capture.bytes

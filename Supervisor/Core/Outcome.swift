@@ -1,4 +1,5 @@
 // What became of a command. Plain data: the front end turns it into text or JSON.
+internal import Linux
 public import PolicyDecision
 public import PolicyModel
 
@@ -50,6 +51,24 @@ public struct Outcome: Sendable {
     public init(reason: EndReason, guarantees: GuaranteeNames) {
         self.reason = reason
         self.guarantees = guarantees
+    }
+
+    /// Notes how the process ended, as wait(2) tells it.
+    mutating func end(waitStatus: Int32) {
+        switch ExitStatus(waitStatus: waitStatus) {
+        case .exited(let code):
+            reason = .exited
+            exitCode = code
+        case .signaled(let number):
+            reason = .signaled
+            signal = number
+        case nil: reason = .error
+        }
+    }
+
+    /// A kill for the memory limit is the reason where the command failed, whatever it made of it.
+    mutating func considerMemoryKills() {
+        if usage.oomKills ?? 0 > 0, reason == .signaled || (exitCode ?? 0) != 0 { reason = .oom }
     }
 
     /// What `cordon run` exits with, as the command-line contract says.

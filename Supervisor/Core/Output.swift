@@ -48,8 +48,10 @@ struct Capture {
         }
         start = max(start, tailBegin)
         let skipped = Int(start - tailBegin)
-        let kept = (tail[tailStart...] + tail[..<tailStart]).dropFirst(skipped).prefix(limit)
-        return (Array(kept), start, start + UInt64(kept.count))
+        let older = tail[tailStart...], newer = tail[..<tailStart]
+        var kept = Array(older.dropFirst(skipped).prefix(limit))
+        kept += newer.dropFirst(max(0, skipped - older.count)).prefix(limit - kept.count)
+        return (kept, start, start + UInt64(kept.count))
     }
 
     /// Head and tail together; where bytes between them are missing, nothing marks the place.

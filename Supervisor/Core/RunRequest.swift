@@ -32,3 +32,9 @@ public struct RunRequest: Sendable {
         recordsTimes = false
     }
 }
+
+/// The executables to try for a command's name, as execvp(3): a name with a slash is a path, another one is looked for.
+func candidates(_ name: String, in path: [String]) -> [String] {
+    if name.isEmpty { return [] }
+    return name.utf8.contains(UInt8(ascii: "/")) ? [name] : path.map { $0 + "/" + name }
+}

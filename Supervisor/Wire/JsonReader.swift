@@ -37,30 +37,6 @@ extension JsonValue {
         let texts = values.compactMap(\.text)
         return texts.count == values.count ? texts : nil
     }
-
-    /// A whole number that is not negative.
-    public var count: UInt64? {
-        switch self {
-        case .number(let value): UInt64(exactly: value)
-        case .count(let value): value
-        default: nil
-        }
-    }
-
-    /// A whole number.
-    public var integer: Int64? {
-        switch self {
-        case .number(let value): value
-        case .count(let value): Int64(exactly: value)
-        default: nil
-        }
-    }
-
-    /// The members of an object.
-    public var object: JsonObject? {
-        if case .object(let object) = self { return object }
-        return nil
-    }
 }
 
 private struct JsonReader {

@@ -93,22 +93,14 @@ import Testing
         ("cat \(String(repeating: "a/../", count: 810))k", .deny),
     ]) func linksAreFollowed(_ command: String, _ expected: Decision) throws {
         let policy = try Narrow.policy(
-            """
-            version = 1
-            [[command]]
-            argv = ["cat", "..."]
-            decision = "allow"
-            [[command]]
-            argv = ["touch", "..."]
-            decision = "allow"
-            [[command]]
-            argv = ["ls", "..."]
-            decision = "allow"
-            [fs]
-            read = ["${workspace}"]
-            write = ["${workspace}"]
-            deny = ["**/.env", "**/\u{212B}x"]
-            """)
+            Narrow.allowing(
+                "cat ...", "touch ...", "ls ...",
+                and: """
+                    [fs]
+                    read = ["${workspace}"]
+                    write = ["${workspace}"]
+                    deny = ["**/.env", "**/\u{212B}x"]
+                    """))
         let engine = try Engine([Tier(.session, policy)]) { path in
             switch path.split(separator: "/").last {
             case "k": Narrow.workspace + "/.env"
@@ -270,18 +262,8 @@ import Testing
 
     /// An allow has to hold wherever a `cd` may have led.
     @Test func classesHoldWhereverTheCommandIs() throws {
-        let policy = """
-            version = 1
-            [[command]]
-            argv = ["cd", "<any>"]
-            decision = "allow"
-            [[command]]
-            argv = ["frob", "<workspace>"]
-            decision = "allow"
-            [fs]
-            read = ["/"]
-            """
-        let engine = try Narrow.engine(policy)
+        let engine = try Narrow.engine(
+            Narrow.allowing("cd <any>", "frob <workspace>", and: "[fs]\nread = [\"/\"]"))
         #expect(engine.judge("frob x").decision == .allow)
         #expect(engine.judge("cd /elsewhere && frob x").decision == .ask)
     }

@@ -224,36 +224,16 @@ import Testing
         ("grep --include=.env x notes", .deny),
         ("grep --include='*nv' x notes", .ask), ("rg -g '!*.c' x", .allow), ("cat -- -", .allow), ("cat -", .allow),
     ]) func pathsAreJudgedToo(_ command: String, _ expected: Decision) throws {
-        let text = """
-            version = 1
-            [defaults]
-            command = "ask"
-            opaque = "deny"
-            [[command]]
-            argv = ["cat", "..."]
-            decision = "allow"
-            [[command]]
-            argv = ["cd", "..."]
-            decision = "allow"
-            [[command]]
-            argv = ["cd", "<workspace>"]
-            decision = "allow"
-            [[command]]
-            argv = ["ls", "..."]
-            decision = "allow"
-            [[command]]
-            argv = ["grep", "..."]
-            decision = "allow"
-            [[command]]
-            argv = ["rg", "..."]
-            decision = "allow"
-            [[command]]
-            argv = ["cd", "<glob:..>"]
-            decision = "allow"
-            [fs]
-            read = ["${workspace}"]
-            deny = ["**/.env"]
-            """
+        let text = Narrow.allowing(
+            "cat ...", "cd ...", "cd <workspace>", "ls ...", "grep ...", "rg ...", "cd <glob:..>",
+            and: """
+                [defaults]
+                command = "ask"
+                opaque = "deny"
+                [fs]
+                read = ["${workspace}"]
+                deny = ["**/.env"]
+                """)
         let policy = try Narrow.policy(text)
         let engine = try Engine([Tier(.session, policy)]) { path in
             path.hasSuffix("/link") ? Narrow.workspace + "/.env" : path.contains("/link/..") ? "/elsewhere/x" : path

@@ -46,6 +46,15 @@ enum Narrow {
         deny = ["**/.env", "**/secret"]
         """
 
+    /// A policy with a rule that allows each of these patterns, words between spaces, and with other sections before them.
+    static func allowing(_ patterns: String..., and sections: String = "") -> String {
+        let rules = patterns.map { pattern in
+            let words = pattern.split(separator: " ").map { "\"\($0)\"" }.joined(separator: ", ")
+            return "[[command]]\nargv = [\(words)]\ndecision = \"allow\"\n"
+        }
+        return "version = 1\n" + sections + "\n" + rules.joined()
+    }
+
     static func policy(_ text: String = Narrow.text) throws -> Policy {
         try Policy.load("narrow.toml") { _ in Array(text.utf8) }
     }

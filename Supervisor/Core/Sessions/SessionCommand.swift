@@ -67,6 +67,7 @@ public final class SessionCommand {
         var watch: EventLoop.Watch?
         var capture: Capture
         var masker: Masker
+        var buffer = ReadBuffer()
     }
 
     /// What is still to be written to its standard input.
@@ -114,13 +115,10 @@ public final class SessionCommand {
 
     private func order(searchPath: [String], null: Int32) throws(LaunchFailure) {
         if request.memory != nil || request.pids != nil {
-            var limits = CgroupLimits()
-            limits.memory = request.memory
-            limits.pids = request.pids
             guard let groups else {
                 throw LaunchFailure(step: "cgroups", remedy: "without cgroups a command has no limits of its own")
             }
-            try groups.groups.limit(limits)
+            try groups.groups.limit(memory: request.memory, pids: request.pids)
         }
         var outputPipe = try step("pipe") { () throws(Errno) in try makePipe() }
         var errorPipe = try step("pipe") { () throws(Errno) in try makePipe() }
@@ -134,10 +132,8 @@ public final class SessionCommand {
             try watchStream(\.output)
             try watchStream(\.errors)
         }
-        let name = request.arguments.first ?? ""
         let command = CommandRequest(
-            candidates: name.utf8.contains(UInt8(ascii: "/")) || name.isEmpty
-                ? [name] : searchPath.map { $0 + "/" + name },
+            candidates: candidates(request.arguments.first ?? "", in: searchPath),
             arguments: request.arguments, environment: request.environment, directory: request.directory)
         let answer = SessionJail.Starting(
             started: { [self] pid in began(pid) }, failed: { [self] failure in fail(failure) })
@@ -231,19 +227,9 @@ public final class SessionCommand {
         usage.cpuMicroseconds = groups?.groups.cpuMicroseconds() ?? death.cpuMicroseconds
         if usage.peakMemory == nil { usage.peakMemory = death.peakMemory }
         outcome.usage = usage
-        switch ExitStatus(waitStatus: death.status) {
-        case .exited(let code):
-            outcome.reason = .exited
-            outcome.exitCode = code
-        case .signaled(let number):
-            outcome.reason = .signaled
-            outcome.signal = number
-        case nil: outcome.reason = .error
-        }
+        outcome.end(waitStatus: death.status)
         if let killedFor { outcome.reason = killedFor }
-        if usage.oomKills ?? 0 > 0, outcome.reason == .signaled || (outcome.exitCode ?? 0) != 0 {
-            outcome.reason = .oom
-        }
+        outcome.considerMemoryKills()
         end()
     }
 
@@ -287,14 +273,14 @@ public final class SessionCommand {
 
     /// Reads what is there, once or until nothing is.
     private func fill(_ path: ReferenceWritableKeyPath<SessionCommand, Stream>, once: Bool) {
-        var buffer = [UInt8](repeating: 0, count: 65536)
         repeat {
             guard let raw = self[keyPath: path].source?.descriptor.raw else { return }
             do throws(Errno) {
-                let count = try Linux.read(raw, into: &buffer)
+                let count = try Linux.read(raw, into: &self[keyPath: path].buffer.bytes)
                 guard count > 0 else { return close(path) }
-                let masked = self[keyPath: path].masker.mask(buffer[..<count])
+                let masked = self[keyPath: path].masker.mask(self[keyPath: path].buffer.bytes[..<count])
                 self[keyPath: path].capture.append(masked[...])
+                self[keyPath: path].buffer.grow(after: count)
                 let handlers = outputHandlers
                 outputHandlers = []
                 for handler in handlers { handler() }
