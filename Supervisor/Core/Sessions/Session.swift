@@ -11,6 +11,10 @@ public struct SessionLimits: Sendable {
     public var queued = 256
     /// Commands that are remembered after their end; the oldest go first.
     public var remembered = 256
+    /// Terminals that are open together; more are refused, since nobody wants to wait for one.
+    public var terminals = 16
+    /// Terminals that are remembered after their end, with what they showed last.
+    public var rememberedTerminals = 16
 
     /// The usual ones.
     public init() {}
@@ -44,6 +48,8 @@ public final class Session {
     private var waiting: [SessionCommand] = []
     private var runningCount = 0
     private var ended: [UInt64] = []
+    private var terminals: [UInt64: SessionTerminal] = [:]
+    private var endedTerminals: [UInt64] = []
     private var nextNumber: UInt64 = 1
     /// Made before it is needed: a command must not wait for directories.
     private var spareGroups: CommandGroupsBox?
@@ -104,8 +110,49 @@ public final class Session {
         return command
     }
 
-    /// Forgets a command that has ended.
+    /// A terminal that may have ended; nil for one that is not known, or not any more.
+    public func terminal(_ id: UInt64) -> SessionTerminal? { terminals[id] }
+
+    /// Every terminal that is remembered, oldest first.
+    public var allTerminals: [SessionTerminal] { terminals.values.sorted { $0.id < $1.id } }
+
+    /// Starts a command on a terminal of its own.
+    ///
+    /// - Throws: `LaunchFailure` where the session is over, has too many terminals, or cannot make cgroups. What fails later
+    ///   is the terminal's outcome.
+    public func open(_ request: TerminalRequest) throws(LaunchFailure) -> SessionTerminal {
+        guard let jail, !jail.isOver else {
+            throw failure ?? LaunchFailure(step: "session", remedy: "it is closed: open a new one")
+        }
+        guard terminals.count - endedTerminals.count < limits.terminals else {
+            throw LaunchFailure(
+                step: "terminal", object: id, remedy: "\(limits.terminals) terminals are open already: close one")
+        }
+        let terminal = SessionTerminal(
+            id: nextNumber, request, jail: jail, groups: try takeGroups(jail), masked: prepared.maskedValues,
+            guarantees: guarantees, loop: loop)
+        nextNumber += 1
+        terminals[terminal.id] = terminal
+        terminal.whenEnded { [weak self, unowned terminal] in self?.finished(terminal) }
+        terminal.start(searchPath: prepared.searchPath)
+        return terminal
+    }
+
+    private func finished(_ terminal: SessionTerminal) {
+        statistics.ended += 1
+        if terminal.outcome.exitCode == 0 { statistics.succeeded += 1 }
+        statistics.bytes += terminal.produced
+        endedTerminals.append(terminal.id)
+        if endedTerminals.count > limits.rememberedTerminals { terminals[endedTerminals.removeFirst()] = nil }
+        prepareGroups()
+    }
+
+    /// Forgets a command or a terminal that has ended.
     public func forget(_ id: UInt64) {
+        if terminals[id]?.state == .ended {
+            terminals[id] = nil
+            endedTerminals.removeAll { $0 == id }
+        }
         guard commands[id]?.state == .ended else { return }
         commands[id] = nil
         ended.removeAll { $0 == id }
