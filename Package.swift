@@ -145,6 +145,9 @@ let tests: [Target] = [
         swiftSettings: strict),
     .testTarget(
         name: "WireTests", dependencies: ["TestSupport", "Wire"], path: "Tests/WireTests", swiftSettings: strict),
+    // Through tmux, as a person sees it.
+    .testTarget(
+        name: "TerminalTests", dependencies: ["TestSupport"], path: "Tests/Terminal", swiftSettings: strict),
     .testTarget(name: "ConformanceTests", path: "Tests/Conformance", swiftSettings: strict),
 ]
 

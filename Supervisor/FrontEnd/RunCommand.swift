@@ -66,6 +66,7 @@ private func execute(_ options: RunOptions) throws(Refusal) -> Outcome {
     request.outputLimit = policy.resources.output?.value ?? 2 << 20
     request.killsOnOutput = policy.resources.outputAction.value == .kill
     request.captures = options.json
+    request.usesTerminal = options.terminal
     request.recordsTimes = options.timing
     let store = FilterStore.standard(
         home: environment.first { $0.name == "HOME" }?.value,
