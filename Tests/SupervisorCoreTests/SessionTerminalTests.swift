@@ -80,6 +80,37 @@ extension SessionTests {
             #expect(try fixture.finish(try fixture.open("tty")).text == "/dev/pts/0\r\n")
         }
 
+        /// Root inside has terminals as well, and so has whoever it becomes.
+        @Test(.enabled(if: (try? Machine.inspect())?.isPrivileged ?? false, "the host's root only"))
+        func ofRootInside() throws {
+            let fixture = try Fixture("[identity]\nroot = true\n")
+            let script = """
+                stat -c '%U %G %a' "$(tty)"; echo again >"$(tty)"
+                setpriv --reuid 7 --regid 7 --clear-groups script -qec 'stat -c "%u %G" "$(tty)"' /dev/null
+                """
+            let (outcome, text) = try fixture.finish(try fixture.open(script))
+            #expect(outcome.exitCode == 0 && text == "root tty 620\r\nagain\r\n7 tty\r\n", "\(text)")
+        }
+
+        /// Whoever handed out the directory of the terminals, only a devpts gives one.
+        @Test func onlyFromTheTerminalsFileSystem() throws {
+            let fixture = try Fixture()
+            try FileManager.default.createSymbolicLink(
+                atPath: fixture.workspace + "/ptmx", withDestinationPath: "/dev/ptmx")
+            for place in ["/dev", "/", "/dev/null", "/dev/ptmx", fixture.workspace] {
+                let directory = try Linux.open(place, .path)
+                #expect(throws: Errno(rawValue: ENOTTY), "\(place)") {
+                    var pair = try TerminalPair(in: directory.raw, size: .usual)
+                    _ = try pair.takeMaster()
+                }
+            }
+            let own = try Linux.open("/dev/pts", .path)
+            var pair = try TerminalPair(in: own.raw, size: .usual)
+            let master = try pair.takeMaster()
+            #expect(terminalSize(of: master.raw) == TerminalSize(rows: 24, columns: 80))
+            #expect(fcntl(master.raw, F_GETFD) == FD_CLOEXEC && fcntl(master.raw, F_GETFL) & O_NONBLOCK != 0)
+        }
+
         /// Programs that make terminals of their own can.
         @Test func scriptWorks() throws {
             let fixture = try Fixture()

@@ -8,6 +8,8 @@ enum Person: String, CaseIterable, CustomTestStringConvertible {
     case root
     /// An unprivileged user with one id.
     case rootless
+    /// An unprivileged user with subordinate ids.
+    case subordinate
 
     static let user: uid_t = 12345
     var testDescription: String { rawValue }
@@ -47,7 +49,7 @@ final class Screen {
         allow_degraded = [\(degraded.map { "\"\($0)\"" }.joined(separator: ", "))]
 
         """.write(toFile: directory + "/policy.toml", atomically: true, encoding: .utf8)
-        if person == .rootless {
+        if person != .root {
             for name in ["cordon", "jail-init", "cordon-janitor"] {
                 try files.copyItem(atPath: repository + "/.build/release/" + name, toPath: directory + "/" + name)
             }
@@ -58,14 +60,16 @@ final class Screen {
         } else {
             prefix = []
         }
-        let program = person == .rootless ? directory + "/cordon" : cordon
+        let program = person == .root ? cordon : directory + "/cordon"
         try "alias run='\(program) run --policy \(directory)/policy.toml'\nPS1='outer> '\n".write(
             toFile: directory + "/shellrc", atomically: true, encoding: .utf8)
         let words =
             shell == .bash
             ? ["bash", "--noprofile", "--rcfile", directory + "/shellrc"]
             : ["env", "ENV=\(directory)/shellrc", "dash", "-i"]
+        let server = person == .subordinate ? try accounts() : []
         let started = tmux(
+            before: server,
             ["new-session", "-d", "-x", "\(columns)", "-y", "\(rows)", "-c", directory + "/work"] + words)
         #expect(started.status == 0, "\(started.text)")
         try awaitPrompt("outer>")
@@ -80,13 +84,28 @@ final class Screen {
     func tmux(_ words: String...) -> Said { tmux(words) }
 
     @discardableResult
-    private func tmux(_ words: [String]) -> Said {
+    private func tmux(before: [String] = [], _ words: [String]) -> Said {
         call(
-            prefix + ["tmux", "-L", socket, "-f", "/dev/null"] + words,
+            before + prefix + ["tmux", "-L", socket, "-f", "/dev/null"] + words,
             [
                 "PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LANG": "C.UTF-8", "HOME": directory + "/home",
                 "TMUX_TMPDIR": directory + "/tmux", "SWIFT_BACKTRACE": "enable=no",
             ])
+    }
+
+    /// What starts a program that sees an account and subordinate ids for the person, and nobody else does.
+    private func accounts() throws -> [String] {
+        var mounts = ""
+        for (name, line) in [
+            ("passwd", "cordontest:x:\(Person.user):\(Person.user):test:\(directory)/home:/bin/sh\n"),
+            ("group", "cordontest:x:\(Person.user):\n"), ("subuid", "cordontest:1900000000:65536\n"),
+            ("subgid", "cordontest:1900000000:65536\n"),
+        ] {
+            let old = name.hasPrefix("sub") ? "" : (try? String(contentsOfFile: "/etc/" + name, encoding: .utf8)) ?? ""
+            try (old + line).write(toFile: directory + "/" + name, atomically: true, encoding: .utf8)
+            mounts += "mount --bind \(directory)/\(name) /etc/\(name) && "
+        }
+        return ["unshare", "-m", "--propagation", "private", "sh", "-c", mounts + "exec \"$@\"", "sh"]
     }
 
     /// Types a text as it is.
