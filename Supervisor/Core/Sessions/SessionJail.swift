@@ -10,6 +10,7 @@ internal import Linux
 final class SessionJail {
     /// A command that was ordered, and what becomes of it.
     struct Starting {
+        var command: CommandRequest?
         let started: (Int32) -> Void
         let failed: (LaunchFailure) -> Void
     }
@@ -69,6 +70,8 @@ final class SessionJail {
     ) throws(LaunchFailure) {
         if isOver { throw Self.over }
         try jail.order(command, descriptors: descriptors, groups: groups)
+        var answer = answer
+        answer.command = command
         starting.append(answer)
     }
 
@@ -151,7 +154,10 @@ final class SessionJail {
             starting.removeFirst().started(pid)
         case .notStarted(let step, let errno):
             guard !starting.isEmpty else { return stop(LaunchFailure(step: "spawner", errno: .badMessage)) }
-            starting.removeFirst().failed(LaunchFailure(step: step, errno: errno))
+            let start = starting.removeFirst()
+            start.failed(
+                start.command.map { LaunchFailure(start: step, errno, of: $0) }
+                    ?? LaunchFailure(step: step, errno: errno))
         case .exited(let pid, let status, let cpu, let memory):
             let death = Death(status: status, cpuMicroseconds: cpu, peakMemory: memory)
             if let action = waiting.removeValue(forKey: pid) { return action(death) }
