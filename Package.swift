@@ -96,6 +96,17 @@ let supervisor: [Target] = [
             "CLibsodium", "JailPlanner", "Linux", "Machine", "PolicyDecision", "PolicyModel", "SupervisorCore",
         ],
         path: "Supervisor/Caller", swiftSettings: strict),
+    // What clients ask for, judged, done and answered.
+    .target(
+        name: "Broker",
+        dependencies: [
+            "Caller", "JailPlan", "JailPlanner", "Linux", "Machine", "PolicyDecision", "PolicyModel", "Reports",
+            "SupervisorCore", "Wire",
+        ],
+        path: "Supervisor/Broker", swiftSettings: strict),
+    .executableTarget(
+        name: "cordon-supervisor", dependencies: ["Broker", "Linux", "Machine", "PolicyModel", "SupervisorCore"],
+        path: "Supervisor/Daemon", swiftSettings: strict, linkerSettings: staticExecutable),
     .target(
         name: "Doctor", dependencies: ["Linux", "Machine", "PolicyModel"], path: "Supervisor/Doctor",
         swiftSettings: strict),
@@ -178,6 +189,7 @@ let package = Package(
     name: "Cordon",
     products: [
         .executable(name: "cordon", targets: ["cordon"]),
+        .executable(name: "cordon-supervisor", targets: ["cordon-supervisor"]),
         .executable(name: "jail-init", targets: ["jail-init"]),
         .executable(name: "cordon-janitor", targets: ["cordon-janitor"]),
     ],

@@ -19,7 +19,7 @@ public struct CgroupUsage: Sendable, Hashable {
 }
 
 /// The directories that count for one jail or command.
-struct CgroupCounters {
+struct CgroupCounters: Sendable {
     /// The directory to read each controller's counters from.
     var directories: [CgroupController: String] = [:]
 
@@ -33,6 +33,12 @@ struct CgroupCounters {
         guard let directory = directories[.cpuacct] else { return nil }
         if let text = try? readText(directory + "/cpu.stat"), let value = field("usage_usec", of: text) { return value }
         return (try? readText(directory + "/cpuacct.usage")).flatMap { UInt64($0) }.map { $0 / 1000 }
+    }
+
+    /// Bytes of memory in use now.
+    func memory() -> UInt64? {
+        guard let directory = directories[.memory] else { return nil }
+        return number(directory + "/memory.usage_in_bytes") ?? number(directory + "/memory.current")
     }
 
     /// All counters but processor time, at the end.

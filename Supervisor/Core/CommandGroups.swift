@@ -5,7 +5,7 @@ internal import Linux
 internal import Machine
 
 /// One command's groups, removed when the value goes away, with whatever still runs in them.
-struct CommandGroups: ~Copyable {
+struct CommandGroups: ~Copyable, Sendable {
     /// Inside of each of the jail's.
     private let directories: [String]
     private let counters: CgroupCounters
@@ -16,14 +16,19 @@ struct CommandGroups: ~Copyable {
     /// Files through which the command enters, open.
     let entrances: DescriptorList
 
+    /// Where a jail's commands get their groups.
+    struct Nesting: Sendable {
+        /// The jail's group on version 2, nil without one.
+        let killable: String?
+        /// The directories that count for the jail.
+        let counters: CgroupCounters
+        /// Whether version 2 has all controllers, and so `run` holds the commands.
+        let isUnified: Bool
+    }
+
     /// Makes them.
-    ///
-    /// - Parameters:
-    ///   - jail: the jail's group on version 2, nil without one.
-    ///   - outer: the directories that count for the jail.
-    ///   - isUnified: whether version 2 has all controllers, and so `run` holds the commands.
-    init(_ name: String, killable jail: String?, counters outer: CgroupCounters, isUnified: Bool) throws(LaunchFailure)
-    {
+    init(_ name: String, in nesting: Nesting) throws(LaunchFailure) {
+        let jail = nesting.killable, outer = nesting.counters, isUnified = nesting.isUnified
         var making = Making(name: name)
         var counters = CgroupCounters()
         var killable: String?

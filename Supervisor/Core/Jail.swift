@@ -5,7 +5,7 @@ internal import Machine
 
 /// A jail that is being set up or runs. When the value goes away, every process in it is dead and nothing
 /// of it is left.
-public struct Jail: ~Copyable {
+public struct Jail: ~Copyable, Sendable {
     let process: ChildProcess
     /// To jail-init.
     let control: Descriptor
@@ -234,7 +234,8 @@ public struct Jail: ~Copyable {
         isEnded = true
     }
 
-    private borrowing func kill() {
+    /// Kills everything in it; does not wait.
+    borrowing func kill() {
         // The death of a pid namespace's init kills the rest, stopped and frozen (version 2) processes too.
         try? process.signal(Signal.kill)
         cgroups.read { $0.kill() }

@@ -1,4 +1,4 @@
-// JSON values (RFC 8259) and their text; and Base64, in which bytes stand in JSON.
+// JSON values (RFC 8259) and their text.
 
 /// A value.
 public indirect enum JsonValue: Sendable, Equatable {
@@ -143,22 +143,4 @@ public struct JsonObject: Sendable, Equatable, ExpressibleByDictionaryLiteral {
         }
         text += "}"
     }
-}
-
-/// Base64 (RFC 4648, section 4).
-public func base64(_ bytes: [UInt8]) -> String {
-    let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-    var result: [UInt8] = []
-    result.reserveCapacity((bytes.count + 2) / 3 * 4)
-    var index = 0
-    while index < bytes.count {
-        let group = bytes[index..<min(index + 3, bytes.count)]
-        let value = group.reduce(UInt32(0)) { $0 << 8 | UInt32($1) } << (8 * UInt32(3 - group.count))
-        for position in 0..<4 {
-            let digit = alphabet[Int(value >> (18 - 6 * UInt32(position)) & 63)]
-            result.append(position <= group.count ? digit : UInt8(ascii: "="))
-        }
-        index += 3
-    }
-    return String(decoding: result, as: UTF8.self)
 }

@@ -275,6 +275,12 @@ char **cordon_environment(void);
 /// execve(2): its arrays of pointers are typed differently in Swift's Glibc module.
 void cordon_execve(const char *path, const char *const *arguments, const char *const *environment);
 
+/// accept4(2) with SOCK_CLOEXEC and SOCK_NONBLOCK, hidden behind _GNU_SOURCE. The descriptor, or -errno.
+int cordon_accept(int socket);
+
+/// getsockopt(2) with SO_PEERCRED: `struct ucred` is hidden behind _GNU_SOURCE. 0, or -errno.
+int cordon_peer(int socket, int *pid, unsigned *user, unsigned *group);
+
 /// fork(2), which the Glibc module marks unavailable. Only for single-threaded jail-init.
 int cordon_fork(void);
 

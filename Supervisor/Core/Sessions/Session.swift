@@ -11,6 +11,10 @@ public struct SessionLimits: Sendable {
     public var queued = 256
     /// Commands that are remembered after their end; the oldest go first.
     public var remembered = 256
+    /// Commands in a minute; nil: as many as there is time for.
+    public var perMinute: Int?
+    /// Sets of cgroups that are made before they are needed.
+    public var spareGroups = 2
 
     /// The usual ones.
     public init() {}
@@ -18,65 +22,75 @@ public struct SessionLimits: Sendable {
 
 /// A jail that stays, with its commands. It belongs to the thread that runs its loop.
 public final class Session {
-    /// How commands went.
-    public struct Statistics: Sendable, Hashable {
-        /// Commands that have ended.
-        public var ended = 0
-        /// Of these, with exit code 0.
-        public var succeeded = 0
-        /// Bytes that they wrote to both streams.
-        public var bytes: UInt64 = 0
-    }
-
     /// Unique in its supervisor.
     public let id: String
     /// What its jail was made from.
     public let prepared: PreparedJail
     /// How its commands went.
-    public private(set) var statistics = Statistics()
+    public private(set) var statistics = SessionStatistics()
     private let limits: SessionLimits
     private let loop: EventLoop
+    private let workers: Workers
     private let null: Int32
     private let guarantees: GuaranteeNames
+    private let handle: JailHandle
     private var jail: SessionJail?
     private var commands: [UInt64: SessionCommand] = [:]
-    /// Commands that have not ended, in the order of their requests; those beyond the limit wait.
+    /// Commands that wait for their turn, in the order of their requests.
     private var waiting: [SessionCommand] = []
     private var runningCount = 0
     private var ended: [UInt64] = []
     private var nextNumber: UInt64 = 1
-    /// Made before it is needed: a command must not wait for directories.
-    private var spareGroups: CommandGroupsBox?
+    /// Made before they are needed: a command must not wait for directories.
+    private var spareGroups: [CommandGroupsBox] = []
+    private var orderedGroups = 0
+    /// When commands were asked for in the last minute, on the monotonic clock.
+    private var recent: [UInt64] = []
     /// Why its jail is over, where nobody closed it.
     public private(set) var failure: LaunchFailure?
+    /// Called once its jail is over, where nobody closed it.
+    public var whenFailed: (() -> Void)?
 
-    /// Starts the jail. It is ready a little later; commands that come before wait for it by themselves.
-    ///
-    /// - Throws: `LaunchFailure` where the supervisor's own part of the start fails. What fails inside is told by the first
-    ///   command.
+    /// Takes over a jail that nobody has given orders to. It may not be ready yet; commands wait for it by themselves.
     public init(
-        id: String, _ prepared: PreparedJail, filters store: FilterStore, supervisor: Supervisor, loop: EventLoop,
+        id: String, _ handle: JailHandle, supervisor: Supervisor, workers: Workers, loop: EventLoop,
         limits: SessionLimits = SessionLimits()
     ) throws(LaunchFailure) {
         self.id = id
-        self.prepared = prepared
+        prepared = handle.prepared
+        self.handle = handle
         self.loop = loop
+        self.workers = workers
         self.limits = limits
         null = supervisor.null.raw
         guarantees = GuaranteeNames(
             enforced: prepared.guarantees.enforced, degraded: prepared.guarantees.degraded,
             notes: prepared.guarantees.notes)
-        let filters = try supervisor.filterFiles(named: prepared.filterName) { () throws(LaunchFailure) in
-            try store.programs(for: prepared.filters, named: prepared.filterName)
-        }
-        jail = try SessionJail(prepared, filters: filters, supervisor: supervisor, loop: loop) { [weak self] failure in
-            self?.failure = failure
-            self?.jail = nil
+        jail = try SessionJail(handle, workers: workers, loop: loop) { [weak self] failure in
+            guard let self else { return }
+            self.failure = failure
+            jail = nil
+            spareGroups = []
+            let told = whenFailed
+            whenFailed = nil
+            told?()
         }
         prepareGroups()
     }
 
     deinit { close() }
+
+    /// Whether it takes commands.
+    public var isOpen: Bool { jail.map { !$0.isOver } ?? false }
+
+    /// Whether commands are told apart by cgroups. Where they are not, what one leaves behind cannot be found.
+    public var tellsCommandsApart: Bool { jail?.nests ?? false }
+
+    /// Bytes of memory in use now, by all that is in it; nil without a counter.
+    public var memory: UInt64? { jail?.memory }
+
+    /// What all that was ever in it used.
+    public var usage: CgroupUsage? { jail?.usage }
 
     /// A command that may have ended; nil for one that is not known, or not any more.
     public func command(_ id: UInt64) -> SessionCommand? { commands[id] }
@@ -84,9 +98,13 @@ public final class Session {
     /// Every command that is remembered, oldest first.
     public var allCommands: [SessionCommand] { commands.values.sorted { $0.id < $1.id } }
 
+    /// How many commands have not ended.
+    public var activeCount: Int { runningCount + waiting.count }
+
     /// Runs a command, at once or when it is its turn.
     ///
-    /// - Throws: `LaunchFailure` where the session is over, has too many commands waiting, or cannot make cgroups.
+    /// - Throws: `LaunchFailure` where the session is over, has too many commands waiting or too many in a minute, or cannot
+    ///   make cgroups.
     public func run(_ request: SessionRequest) throws(LaunchFailure) -> SessionCommand {
         guard let jail, !jail.isOver else {
             throw failure ?? LaunchFailure(step: "session", remedy: "it is closed: open a new one")
@@ -94,10 +112,15 @@ public final class Session {
         guard waiting.count < limits.queued else {
             throw LaunchFailure(step: "queue", remedy: "\(limits.queued) commands wait already: wait for one to end")
         }
-        let groups = try takeGroups(jail)
+        try countRequest()
+        let groups = if let spare = spareGroups.popLast() { spare } else { try jail.makeGroups() }
         let command = SessionCommand(
             id: nextNumber, request, jail: jail, groups: groups, masked: prepared.maskedValues, guarantees: guarantees,
-            loop: loop)
+            loop: loop
+        ) { [workers] groups in
+            let box = Handover(groups)
+            workers.perform { _ = box.take() }
+        }
         nextNumber += 1
         commands[command.id] = command
         if runningCount < limits.concurrent { start(command) } else { waiting.append(command) }
@@ -112,12 +135,35 @@ public final class Session {
     }
 
     /// Ends the jail with all that is in it. May be called more than once.
-    public func close() {
-        for command in waiting { command.abandon() }
+    ///
+    /// - Parameter then: called when every process is dead and nothing is left of the jail.
+    public func close(then: (() -> Void)? = nil) {
+        whenFailed = nil
+        let abandoned = waiting
         waiting = []
+        for command in abandoned { command.abandon() }
         jail?.end()
         jail = nil
-        spareGroups = nil
+        dispose(spareGroups)
+        spareGroups = []
+        // Who ends it holds it until it has.
+        if let then { workers.perform({ [handle] in handle.end() }, then: then) }
+    }
+
+    private func dispose(_ groups: [CommandGroupsBox]) {
+        for box in groups.map(Handover.init) { workers.perform { _ = box.take() } }
+    }
+
+    private func countRequest() throws(LaunchFailure) {
+        guard let most = limits.perMinute else { return }
+        let now = monotonicNanoseconds()
+        recent.removeAll { $0 + 60_000_000_000 <= now }
+        guard recent.count < most else {
+            let wait = ((recent.first ?? now) + 60_000_000_000 - now) / 1_000_000 + 1
+            throw LaunchFailure(
+                step: "rate", object: "\(wait) ms", remedy: "\(most) commands a minute: try again in \(wait) ms")
+        }
+        recent.append(now)
     }
 
     private func start(_ command: SessionCommand) {
@@ -128,25 +174,25 @@ public final class Session {
 
     private func finished(_ command: SessionCommand) {
         runningCount -= 1
-        statistics.ended += 1
-        if command.outcome.exitCode == 0 { statistics.succeeded += 1 }
-        statistics.bytes += command.produced.output + command.produced.errors
+        statistics.add(command.outcome, bytes: command.produced.output + command.produced.errors)
         ended.append(command.id)
         if ended.count > limits.remembered { commands[ended.removeFirst()] = nil }
         if !waiting.isEmpty, jail != nil { start(waiting.removeFirst()) }
         prepareGroups()
     }
 
-    private func takeGroups(_ jail: SessionJail) throws(LaunchFailure) -> CommandGroupsBox? {
-        if let groups = spareGroups.take() { return groups }
-        return try jail.makeGroups()
-    }
-
     private func prepareGroups() {
         loop.later { [weak self] in
-            guard let self, spareGroups == nil, let jail, !jail.isOver else { return }
-            // What fails now is told when the next command needs them.
-            spareGroups = try? jail.makeGroups()
+            guard let self, let jail, !jail.isOver, jail.nests else { return }
+            while spareGroups.count + orderedGroups < limits.spareGroups {
+                orderedGroups += 1
+                jail.makeGroupsSoon { [weak self] groups in
+                    guard let self else { return }
+                    orderedGroups -= 1
+                    // What fails now is told when a command needs them.
+                    if let groups, self.jail != nil { spareGroups.append(groups) }
+                }
+            }
         }
     }
 }

@@ -1,0 +1,309 @@
+// Commands in sessions: run to the end or started, looked at, read, written to, killed.
+internal import Linux
+internal import Reports
+internal import SupervisorCore
+internal import Wire
+
+extension Broker {
+    func runCommand(_ call: Call, _ params: inout Params) throws(RpcError) {
+        let entry = try session(&params, of: call)
+        let wish = try CommandWish(&params, isStarted: false)
+        try params.finish()
+        try run(wish, in: entry, for: call)
+    }
+
+    /// A command in a jail of its own, which goes with it.
+    func runOnce(_ call: Call, _ params: inout Params) throws(RpcError) {
+        let specification = try SessionSpecification(&params)
+        var wish = try CommandWish(&params, isStarted: false, limits: false)
+        wish.wall = specification.limits.wall
+        try params.finish()
+        makeSession(
+            call, specification, name: nil, idle: nil, limits: settings.session, isBound: true
+        ) { [weak self] entry in
+            do throws(RpcError) {
+                try self?.run(wish, in: entry, for: call) { self?.close(entry, why: "it was made for one command") }
+            } catch {
+                call.fail(error)
+                self?.close(entry, why: "it was made for one command")
+            }
+        }
+    }
+
+    /// Runs it to its end and answers with its report.
+    ///
+    /// - Parameter after: called once it has ended or could not be run.
+    private func run(
+        _ wish: CommandWish, in entry: SessionEntry, for call: Call, after: @escaping () -> Void = {}
+    ) throws(RpcError) {
+        try judge(wish, in: entry, for: call) { [weak self] result in
+            guard let self else { return }
+            guard !call.isAnswered else { return after() }
+            do throws(RpcError) {
+                let command = try begin(try result.get(), wish, in: entry)
+                let streams = wish.isStreamed ? connect(command, of: call.connection) : nil
+                if let streams {
+                    call.connection.send(
+                        .request(id: nil, method: "command.started", params: started(call, entry, command, streams)))
+                }
+                call.whenCancelled = { try? command.kill(Signal.kill) }
+                command.whenEnded {
+                    entry.touch()
+                    var report = reportObject(command.outcome, inline: wish.inline)
+                    report.add("command", .count(command.id))
+                    call.answer(report)
+                    // What nobody can ask for again is not kept.
+                    after()
+                }
+            } catch {
+                call.fail(error)
+                after()
+            }
+        }
+    }
+
+    private func started(
+        _ call: Call, _ entry: SessionEntry, _ command: SessionCommand, _ streams: JsonObject
+    ) -> JsonObject {
+        [
+            "request": call.id?.json ?? .null, "session": .string(entry.id), "command": .count(command.id),
+            "streams": .object(streams),
+        ]
+    }
+
+    func startCommand(_ call: Call, _ params: inout Params) throws(RpcError) {
+        let entry = try session(&params, of: call)
+        let wish = try CommandWish(&params, isStarted: true)
+        try params.finish()
+        try judge(wish, in: entry, for: call) { [weak self] result in
+            guard let self, !call.isAnswered else { return }
+            do throws(RpcError) {
+                let command = try begin(try result.get(), wish, in: entry)
+                var answer: JsonObject = ["command": .count(command.id), "state": .string(command.state.rawValue)]
+                if wish.isStreamed { answer.add("streams", .object(connect(command, of: call.connection))) }
+                command.whenEnded { entry.touch() }
+                call.answer(answer)
+            } catch {
+                call.fail(error)
+            }
+        }
+    }
+
+    private func begin(
+        _ allowed: AllowedCommand, _ wish: CommandWish, in entry: SessionEntry
+    ) throws(RpcError) -> SessionCommand {
+        var request = SessionRequest(
+            arguments: allowed.argv, directory: allowed.directory,
+            environment: allowed.environment.map { $0.name + "=" + $0.value })
+        let resources = entry.prepared.policy.resources
+        request.input = wish.input
+        request.wallLimit = wish.wall ?? (wish.isStarted ? nil : resources.wall?.value)
+        request.cpuLimit = resources.cpu?.value
+        request.outputLimit = resources.output?.value ?? 2 << 20
+        request.killsOnOutput = resources.outputAction.value == .kill
+        request.memory = wish.memory
+        request.pids = wish.pids
+        request.isBackground = wish.isBackground
+        do throws(LaunchFailure) { return try entry.session.run(request) } catch { throw error.rpc }
+    }
+
+    /// Gives a client streams for what a command says and hears.
+    private func connect(_ command: SessionCommand, of connection: Connection) -> JsonObject {
+        var json = JsonObject()
+        for (name, isErrors) in [("stdout", false), ("stderr", true)] {
+            let stream = connection.openOutgoing { [weak command] in command?.resume(errors: isErrors) }
+            json.add(name, .number(Int64(stream.number)))
+            command.connect(errors: isErrors, stream)
+        }
+        if command.takesInput {
+            var incoming: IncomingStream?
+            let stream = connection.openIncoming(
+                { [weak command] bytes in
+                    guard let command, command.takesInput else { return }
+                    command.write(bytes)
+                    command.whenInputRoom { incoming?.grant() }
+                }, end: { [weak command] in command?.closeInput() })
+            incoming = stream
+            command.whenEnded { [weak connection] in connection?.closeIncoming(stream.number) }
+            json.add("stdin", .number(Int64(stream.number)))
+        }
+        return json
+    }
+
+    // MARK: - Those that were started
+
+    private func command(_ params: inout Params, in entry: SessionEntry) throws(RpcError) -> SessionCommand {
+        let number = try params.count("command", 1...UInt64(Int64.max))
+        guard let command = entry.session.command(number) else {
+            throw RpcError(
+                .unknownCommand, "no command \(number) in this session, or not any more",
+                ["command": .count(number)])
+        }
+        return command
+    }
+
+    func commandStatus(_ call: Call, _ params: inout Params) throws(RpcError) {
+        let entry = try session(&params, of: call)
+        let command = try command(&params, in: entry)
+        try params.finish()
+        call.answer(command.summary)
+    }
+
+    func listCommands(_ call: Call, _ params: inout Params) throws(RpcError) {
+        let entry = try session(&params, of: call)
+        try params.finish()
+        call.answer(["commands": .array(entry.session.allCommands.map { .object($0.summary) })])
+    }
+
+    func readCommand(_ call: Call, _ params: inout Params) throws(RpcError) {
+        let entry = try session(&params, of: call)
+        let command = try command(&params, in: entry)
+        let reading = try Reading(&params)
+        try params.finish()
+        let wait = reading.wait
+        guard wait > 0, !reading.isReady(command) else { return call.answer(reading.answer(command)) }
+        var isOver = false
+        func look() {
+            guard !isOver, !call.isAnswered else { return }
+            if reading.isReady(command) { finish() } else { command.whenOutput { look() } }
+        }
+        func finish() {
+            guard !isOver else { return }
+            isOver = true
+            entry.touch()
+            call.answer(reading.answer(command))
+        }
+        let timer = loop.after(wait * 1_000_000) { finish() }
+        call.whenCancelled = { [loop] in loop.cancel(timer) }
+        look()
+    }
+
+    func waitForCommand(_ call: Call, _ params: inout Params) throws(RpcError) {
+        let entry = try session(&params, of: call)
+        let command = try command(&params, in: entry)
+        let inline = Int(try params.optionalCount("inline", 0...CommandWish.mostInline) ?? CommandWish.usualInline)
+        try params.finish()
+        command.whenEnded {
+            entry.touch()
+            call.answer(reportObject(command.outcome, inline: inline))
+        }
+    }
+
+    func killCommand(_ call: Call, _ params: inout Params) throws(RpcError) {
+        let entry = try session(&params, of: call)
+        let command = try command(&params, in: entry)
+        let signal = try params.optionalText("signal") ?? "KILL"
+        try params.finish()
+        guard let number = Signal.number(signal) else {
+            throw params.wrong("signal", "must be a signal's name or number")
+        }
+        do throws(LaunchFailure) { try command.kill(number) } catch { throw error.rpc }
+        call.answer(["state": .string(command.state.rawValue)])
+    }
+
+    func writeToCommand(_ call: Call, _ params: inout Params) throws(RpcError) {
+        let entry = try session(&params, of: call)
+        let command = try command(&params, in: entry)
+        let bytes = try params.optionalBytes("data") ?? []
+        let closes = try params.flag("close")
+        try params.finish()
+        guard command.takesInput else {
+            throw RpcError(
+                .ended,
+                "it takes no input: it has ended, its input is closed, or it was started without \"stdin\": \"open\"",
+                ["command": .count(command.id)])
+        }
+        func write() {
+            command.write(bytes)
+            if closes { command.closeInput() }
+            call.answer(["written": .number(Int64(bytes.count))])
+        }
+        // A writer that is faster than the command waits, and nobody else.
+        if command.inputRoom >= bytes.count {
+            write()
+        } else {
+            command.whenInputRoom { if !call.isAnswered { write() } }
+        }
+    }
+
+    func cleanUpCommands(_ call: Call, _ params: inout Params) throws(RpcError) {
+        let entry = try session(&params, of: call)
+        let number = try params.optionalCount("command", 1...UInt64(Int64.max))
+        try params.finish()
+        var forgotten: [JsonValue] = []
+        for command in entry.session.allCommands
+        where command.state == .ended && number.map({ $0 == command.id }) ?? true {
+            entry.session.forget(command.id)
+            forgotten.append(.count(command.id))
+        }
+        call.answer(["forgotten": .array(forgotten)])
+    }
+}
+
+/// What a `command.read` asks for.
+private struct Reading {
+    private let isErrors: Bool
+    private let cursor: UInt64
+    private let limit: Int
+    /// Whole lines only, while more may come.
+    private let isLines: Bool
+    /// Milliseconds to wait for something.
+    let wait: UInt64
+
+    enum Name: String, CaseIterable { case stdout, stderr }
+
+    init(_ params: inout Params) throws(RpcError) {
+        isErrors = try params.choice("stream", Name.self) == .stderr
+        cursor = try params.optionalCount("cursor") ?? 0
+        limit = Int(try params.optionalCount("limit", 1...UInt64(CommandWish.mostInline)) ?? 65536)
+        isLines = try params.flag("lines")
+        wait = try params.optionalCount("wait_ms", 0...86_400_000) ?? 0
+    }
+
+    func isReady(_ command: SessionCommand) -> Bool {
+        !command.hasMoreOutput || !bytes(command).bytes.isEmpty
+    }
+
+    private func bytes(_ command: SessionCommand) -> (bytes: [UInt8], start: UInt64, next: UInt64) {
+        var part = command.read(errors: isErrors, from: cursor, limit: limit)
+        if isLines, command.hasMoreOutput, part.bytes.count < limit {
+            let whole = (part.bytes.lastIndex(of: UInt8(ascii: "\n")) ?? -1) + 1
+            part.next -= UInt64(part.bytes.count - whole)
+            part.bytes.removeLast(part.bytes.count - whole)
+        }
+        return part
+    }
+
+    func answer(_ command: SessionCommand) -> JsonObject {
+        let part = bytes(command)
+        let total = isErrors ? command.produced.errors : command.produced.output
+        var json = JsonObject()
+        addOutput(part.bytes, as: "data", to: &json)
+        json.add("start", .count(part.start))
+        json.add("next", .count(part.next))
+        // Bytes in between that are not kept.
+        json.add("skipped", .count(part.start - min(cursor, part.start)))
+        json.add("total", .count(total))
+        json.add("end", .bool(!command.hasMoreOutput && part.next >= total))
+        json.add("state", .string(command.state.rawValue))
+        return json
+    }
+}
+
+extension SessionCommand {
+    /// What is known of it now.
+    var summary: JsonObject {
+        var json: JsonObject = [
+            "command": .count(id), "state": .string(state.rawValue),
+            "argv": .array(request.arguments.map { .string($0) }), "cwd": .string(request.directory),
+            "background": .bool(request.isBackground), "duration_ms": .count(elapsedMilliseconds),
+            "stdout_bytes": .count(produced.output), "stderr_bytes": .count(produced.errors),
+        ]
+        if state == .ended {
+            json.add("reason", .string(outcome.reason.rawValue))
+            json.add("exit_code", outcome.exitCode.map { .number(Int64($0)) } ?? .null)
+            json.add("signal", outcome.signal.map { .number(Int64($0)) } ?? .null)
+        }
+        return json
+    }
+}
