@@ -96,6 +96,7 @@ let supervisor: [Target] = [
             "CLibsodium", "JailPlanner", "Linux", "Machine", "PolicyDecision", "PolicyModel", "SupervisorCore",
         ],
         path: "Supervisor/Caller", swiftSettings: strict),
+    .target(name: "Client", dependencies: ["Linux", "Wire"], path: "Supervisor/Client", swiftSettings: strict),
     // What clients ask for, judged, done and answered.
     .target(
         name: "Broker",
@@ -105,7 +106,7 @@ let supervisor: [Target] = [
         ],
         path: "Supervisor/Broker", swiftSettings: strict),
     .executableTarget(
-        name: "cordon-supervisor", dependencies: ["Broker", "Linux", "Machine", "PolicyModel", "SupervisorCore"],
+        name: "cordon-supervisor", dependencies: ["Broker", "Client", "Linux", "Machine", "PolicyModel", "SupervisorCore"],
         path: "Supervisor/Daemon", swiftSettings: strict, linkerSettings: staticExecutable),
     .target(
         name: "Doctor", dependencies: ["Linux", "Machine", "PolicyModel"], path: "Supervisor/Doctor",
@@ -116,7 +117,7 @@ let supervisor: [Target] = [
     .executableTarget(
         name: "cordon",
         dependencies: [
-            "Caller", "Doctor", "JailPlan", "JailPlanner", "Linux", "Machine", "PolicyDecision", "PolicyModel",
+            "Caller", "Client", "Doctor", "JailPlan", "JailPlanner", "Linux", "Machine", "PolicyDecision", "PolicyModel",
             "PolicyPresets", "Reports", "SupervisorCore", "Wire",
         ],
         path: "Supervisor/FrontEnd",

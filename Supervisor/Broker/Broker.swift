@@ -55,8 +55,6 @@ public final class Broker {
     /// Called when there is neither a client nor a session any more, and again when there is one.
     public var whenIdle: ((Bool) -> Void)?
     private var isIdle = true
-    /// Called when the last client is gone.
-    public var whenAlone: (() -> Void)?
 
     /// Starts what all sessions share: the janitor first, then threads.
     public init(settings: BrokerSettings, machine: Machine, loop: EventLoop) throws(LaunchFailure) {
@@ -78,11 +76,18 @@ public final class Broker {
     // MARK: - Clients
 
     /// Serves a client on a pair of descriptors.
-    public func serve(input: consuming Descriptor, output: consuming Descriptor?, peer: Peer) throws(Errno) {
+    ///
+    /// - Parameter whenGone: called when it has left.
+    public func serve(
+        input: consuming Descriptor, output: consuming Descriptor?, peer: Peer, whenGone: @escaping () -> Void = {}
+    ) throws(Errno) {
         let connection = try Connection(
             number: nextConnection, peer: peer, input: input, output: output, loop: loop,
             received: { [weak self] connection, message in self?.received(message, from: connection) },
-            closed: { [weak self] connection in self?.forget(connection) })
+            closed: { [weak self] connection in
+                self?.forget(connection)
+                whenGone()
+            })
         connections[nextConnection] = connection
         nextConnection += 1
         considerIdleness()
@@ -120,7 +125,6 @@ public final class Broker {
         for entry in sessions.values where entry.isBound && entry.connection === connection {
             close(entry, why: "its client is gone")
         }
-        if connections.isEmpty { whenAlone?() }
         considerIdleness()
     }
 

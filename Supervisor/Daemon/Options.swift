@@ -16,6 +16,8 @@ struct DaemonOptions {
         case standard
         /// Clients on a socket.
         case socket(String)
+        /// Clients on a socket that is open already; its path, to be removed at the end. It ends when it is not needed.
+        case listening(Int32, String)
     }
 
     var mode: Mode
@@ -41,6 +43,7 @@ struct DaemonOptions {
 
     init(_ arguments: [String]) throws(DaemonFailure) {
         var mode: Mode?
+        var listening: Int32?
         var rest = arguments[...]
         func usage(_ text: String) -> DaemonFailure {
             DaemonFailure(text: text + " (see cordon-supervisor --help)", code: 2)
@@ -64,6 +67,8 @@ struct DaemonOptions {
             switch parts[0] {
             case "--stdio": mode = .standard
             case "--socket": mode = .socket(try value())
+            // Not for people: it is how cordon session starts one.
+            case "--listening": listening = Int32(clamping: try count())
             case "--sessions": settings.sessions = Int(clamping: try count())
             case "--max-memory": settings.memory = try amount(parseSize)
             case "--max-pids": settings.pids = try count()
@@ -84,6 +89,11 @@ struct DaemonOptions {
             }
         }
         guard let mode else { throw usage("--stdio or --socket is needed") }
-        self.mode = mode
+        if let listening {
+            guard case .socket(let path) = mode else { throw usage("--listening needs --socket") }
+            self.mode = .listening(listening, path)
+        } else {
+            self.mode = mode
+        }
     }
 }

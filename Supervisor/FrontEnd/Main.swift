@@ -14,6 +14,9 @@ struct Cordon {
         switch arguments.first {
         case "run": runCommand(Array(arguments.dropFirst()))
         case "policy": policyCommand(Array(arguments.dropFirst()))
+        case "session": sessionCommand(Array(arguments.dropFirst()))
+        case "approve": approveCommand(Array(arguments.dropFirst()), approves: true)
+        case "deny": approveCommand(Array(arguments.dropFirst()), approves: false)
         case "doctor": doctorCommand(Array(arguments.dropFirst()))
         case "version", "--version", "-V": leave(printing: "cordon \(version)\n", code: 0)
         case "help", "--help", "-h":
@@ -22,7 +25,7 @@ struct Cordon {
         case "completion": completionCommand(Array(arguments.dropFirst()))
         case nil: leave(printing: help, code: ExitCode.cordonFailed, to: 2)
         case .some(let other):
-            let known = ["run", "policy", "doctor", "help", "version", "completion"]
+            let known = ["run", "policy", "session", "approve", "deny", "doctor", "help", "version", "completion"]
             fail(
                 UsageError(
                     "unknown command \"\(other)\"",
@@ -41,6 +44,8 @@ struct Cordon {
 
         usage: cordon run [OPTION…] -- COMMAND [ARGUMENT…]
                cordon policy COMMAND [OPTION…]
+               cordon session COMMAND [OPTION…]
+               cordon approve|deny ID
                cordon doctor [--json] [--guarantees]
                cordon completion bash|zsh|fish
                cordon help [run | policy] | version

@@ -85,7 +85,7 @@ struct RunOptions {
         if name.isEmpty { throw UsageError("the command's name is empty") }
     }
 
-    private static func quantity(
+    static func quantity(
         _ option: String, _ text: String, _ parse: (String) throws(InvalidValue) -> UInt64
     ) throws(UsageError) -> UInt64 {
         do throws(InvalidValue) { return try parse(text) } catch {
@@ -93,7 +93,7 @@ struct RunOptions {
         }
     }
 
-    private static func variable(_ text: String) throws(UsageError) -> (String, String) {
+    static func variable(_ text: String) throws(UsageError) -> (String, String) {
         let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
         guard let name = parts.first, !name.isEmpty else {
             throw UsageError("--env \(text): no name", remedy: "write NAME=VALUE, or NAME to pass the caller's value")
@@ -109,4 +109,42 @@ struct RunOptions {
 extension UsageError {
     /// Not an error: the user asked for help.
     static let help = UsageError("")
+}
+
+extension RunOptions {
+    /// The values that options of several commands take.
+    struct LimitReader {
+        func duration(_ option: (name: String, attached: String?), _ reader: inout OptionReader) throws(SessionFailure)
+            -> UInt64
+        {
+            try reading { () throws(UsageError) in
+                try RunOptions.quantity(option.name, try reader.value(of: option), parseDuration)
+            }
+        }
+
+        func size(_ option: (name: String, attached: String?), _ reader: inout OptionReader) throws(SessionFailure)
+            -> UInt64
+        {
+            try reading { () throws(UsageError) in
+                try RunOptions.quantity(option.name, try reader.value(of: option), parseSize)
+            }
+        }
+
+        func count(_ option: (name: String, attached: String?), _ reader: inout OptionReader) throws(SessionFailure)
+            -> UInt64
+        {
+            let text = try reading { () throws(UsageError) in try reader.value(of: option) }
+            guard let count = UInt64(text), count > 0 else {
+                throw .usage(
+                    UsageError("\(option.name) \(text): not a number", remedy: "write a whole number, such as 64"))
+            }
+            return count
+        }
+
+        func variable(
+            _ option: (name: String, attached: String?), _ reader: inout OptionReader
+        ) throws(SessionFailure) -> (String, String) {
+            try reading { () throws(UsageError) in try RunOptions.variable(try reader.value(of: option)) }
+        }
+    }
 }

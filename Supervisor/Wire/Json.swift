@@ -125,6 +125,14 @@ public struct JsonObject: Sendable, Equatable, ExpressibleByDictionaryLiteral {
     /// Adds a member at the end; its name must be new.
     public mutating func add(_ name: String, _ value: JsonValue) { members.append(Member(name: name, value: value)) }
 
+    /// Puts another value in the place of one, or adds it.
+    public mutating func replace(_ name: String, _ value: JsonValue) {
+        guard let index = members.firstIndex(where: { $0.name.utf8.elementsEqual(name.utf8) }) else {
+            return add(name, value)
+        }
+        members[index].value = value
+    }
+
     /// As text.
     public var text: String {
         var text = ""
