@@ -106,7 +106,8 @@ let supervisor: [Target] = [
         ],
         path: "Supervisor/Broker", swiftSettings: strict),
     .executableTarget(
-        name: "cordon-supervisor", dependencies: ["Broker", "Client", "Linux", "Machine", "PolicyModel", "SupervisorCore"],
+        name: "cordon-supervisor",
+        dependencies: ["Broker", "Client", "Linux", "Machine", "PolicyModel", "SupervisorCore"],
         path: "Supervisor/Daemon", swiftSettings: strict, linkerSettings: staticExecutable),
     .target(
         name: "Doctor", dependencies: ["Linux", "Machine", "PolicyModel"], path: "Supervisor/Doctor",
@@ -117,7 +118,8 @@ let supervisor: [Target] = [
     .executableTarget(
         name: "cordon",
         dependencies: [
-            "Caller", "Client", "Doctor", "JailPlan", "JailPlanner", "Linux", "Machine", "PolicyDecision", "PolicyModel",
+            "Caller", "Client", "Doctor", "JailPlan", "JailPlanner", "Linux", "Machine", "PolicyDecision",
+            "PolicyModel",
             "PolicyPresets", "Reports", "SupervisorCore", "Wire",
         ],
         path: "Supervisor/FrontEnd",
