@@ -79,6 +79,7 @@ let supervisor: [Target] = [
     .systemLibrary(
         name: "CLibsodium", path: "Supervisor/CLibsodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
     .target(name: "Wire", path: "Supervisor/Wire", swiftSettings: strict),
+    .target(name: "Cache", dependencies: ["CRe2", "Linux"], path: "Supervisor/Cache", swiftSettings: strict),
     .target(
         name: "SupervisorCore",
         dependencies: [
@@ -159,6 +160,9 @@ let tests: [Target] = [
         swiftSettings: strict),
     .testTarget(
         name: "WireTests", dependencies: ["TestSupport", "Wire"], path: "Tests/WireTests", swiftSettings: strict),
+    .testTarget(
+        name: "CacheTests", dependencies: ["Cache", "Linux", "TestSupport"], path: "Tests/CacheTests",
+        swiftSettings: strict),
     .testTarget(name: "ConformanceTests", path: "Tests/Conformance", swiftSettings: strict),
 ]
 
