@@ -78,6 +78,9 @@ let jail: [Target] = [
 let supervisor: [Target] = [
     .systemLibrary(
         name: "CLibsodium", path: "Supervisor/CLibsodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
+    .systemLibrary(
+        name: "CSqlite", path: "Supervisor/CSqlite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+    .target(name: "Journal", dependencies: ["CSqlite", "Linux"], path: "Supervisor/Journal", swiftSettings: strict),
     .target(name: "Wire", path: "Supervisor/Wire", swiftSettings: strict),
     .target(name: "Cache", dependencies: ["CRe2", "Linux"], path: "Supervisor/Cache", swiftSettings: strict),
     .target(
@@ -157,6 +160,12 @@ let tests: [Target] = [
         name: "SupervisorCoreTests",
         dependencies: ["JailPlanner", "Linux", "Machine", "PolicyModel", "SupervisorCore"],
         path: "Tests/SupervisorCoreTests",
+        swiftSettings: strict),
+    .executableTarget(
+        name: "journal-fixture", dependencies: ["Journal", "Linux"], path: "Tests/JournalFixture",
+        swiftSettings: strict),
+    .testTarget(
+        name: "JournalTests", dependencies: ["Journal", "TestSupport", "journal-fixture"], path: "Tests/JournalTests",
         swiftSettings: strict),
     .testTarget(
         name: "WireTests", dependencies: ["TestSupport", "Wire"], path: "Tests/WireTests", swiftSettings: strict),
