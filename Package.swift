@@ -97,6 +97,9 @@ let supervisor: [Target] = [
         ],
         path: "Supervisor/Caller", swiftSettings: strict),
     .target(
+        name: "Audit", dependencies: ["CLibsodium", "Linux", "Wire"], path: "Supervisor/Audit", swiftSettings: strict),
+    .target(name: "Metrics", path: "Supervisor/Metrics", swiftSettings: strict),
+    .target(
         name: "Doctor", dependencies: ["Linux", "Machine", "PolicyModel"], path: "Supervisor/Doctor",
         swiftSettings: strict),
     .executableTarget(
@@ -105,7 +108,7 @@ let supervisor: [Target] = [
     .executableTarget(
         name: "cordon",
         dependencies: [
-            "Caller", "Doctor", "JailPlan", "JailPlanner", "Linux", "Machine", "PolicyDecision", "PolicyModel",
+            "Audit", "Caller", "Doctor", "JailPlan", "JailPlanner", "Linux", "Machine", "PolicyDecision", "PolicyModel",
             "PolicyPresets", "Reports", "SupervisorCore", "Wire",
         ],
         path: "Supervisor/FrontEnd",
@@ -136,7 +139,7 @@ let tests: [Target] = [
         name: "DoctorTests", dependencies: ["Doctor", "PolicyModel", "TestSupport", "fault-fixture"],
         path: "Tests/DoctorTests", swiftSettings: strict),
     .testTarget(
-        name: "FrontEndTests", dependencies: ["PolicyModel", "TestSupport"], path: "Tests/FrontEndTests",
+        name: "FrontEndTests", dependencies: ["Audit", "PolicyModel", "TestSupport"], path: "Tests/FrontEndTests",
         swiftSettings: strict),
     .testTarget(
         name: "SupervisorCoreTests",
@@ -145,6 +148,15 @@ let tests: [Target] = [
         swiftSettings: strict),
     .testTarget(
         name: "WireTests", dependencies: ["TestSupport", "Wire"], path: "Tests/WireTests", swiftSettings: strict),
+    .executableTarget(
+        name: "audit-fixture", dependencies: ["Audit", "Linux", "Wire"], path: "Tests/AuditFixture",
+        swiftSettings: strict),
+    .testTarget(
+        name: "AuditTests", dependencies: ["Audit", "Linux", "TestSupport", "Wire", "audit-fixture"],
+        path: "Tests/AuditTests", swiftSettings: strict),
+    .testTarget(
+        name: "MetricsTests", dependencies: ["Metrics", "TestSupport"], path: "Tests/MetricsTests",
+        swiftSettings: strict),
     .testTarget(name: "ConformanceTests", path: "Tests/Conformance", swiftSettings: strict),
 ]
 
