@@ -105,14 +105,17 @@ let supervisor: [Target] = [
     .target(
         name: "Broker",
         dependencies: [
-            "Caller", "JailPlan", "JailPlanner", "Linux", "Machine", "PolicyDecision", "PolicyModel", "Reports",
-            "SupervisorCore", "Wire",
+            "Audit", "Cache", "Caller", "JailPlan", "JailPlanner", "Journal", "Linux", "Machine", "Metrics",
+            "PolicyDecision", "PolicyModel", "Reports", "SupervisorCore", "Wire",
         ],
         path: "Supervisor/Broker", swiftSettings: strict),
     .executableTarget(
         name: "cordon-supervisor",
-        dependencies: ["Broker", "Client", "Linux", "Machine", "PolicyModel", "SupervisorCore"],
+        dependencies: ["Broker", "Caller", "Client", "Linux", "Machine", "PolicyModel", "SupervisorCore"],
         path: "Supervisor/Daemon", swiftSettings: strict, linkerSettings: staticExecutable),
+    .target(
+        name: "Audit", dependencies: ["CLibsodium", "Linux", "Wire"], path: "Supervisor/Audit", swiftSettings: strict),
+    .target(name: "Metrics", path: "Supervisor/Metrics", swiftSettings: strict),
     .target(
         name: "Doctor", dependencies: ["Linux", "Machine", "PolicyModel"], path: "Supervisor/Doctor",
         swiftSettings: strict),
@@ -122,7 +125,7 @@ let supervisor: [Target] = [
     .executableTarget(
         name: "cordon",
         dependencies: [
-            "Caller", "Client", "Doctor", "JailPlan", "JailPlanner", "Linux", "Machine", "PolicyDecision",
+            "Audit", "Caller", "Client", "Doctor", "JailPlan", "JailPlanner", "Linux", "Machine", "PolicyDecision",
             "PolicyModel",
             "PolicyPresets", "Reports", "SupervisorCore", "Wire",
         ],
@@ -154,7 +157,7 @@ let tests: [Target] = [
         name: "DoctorTests", dependencies: ["Doctor", "PolicyModel", "TestSupport", "fault-fixture"],
         path: "Tests/DoctorTests", swiftSettings: strict),
     .testTarget(
-        name: "FrontEndTests", dependencies: ["PolicyModel", "TestSupport"], path: "Tests/FrontEndTests",
+        name: "FrontEndTests", dependencies: ["Audit", "PolicyModel", "TestSupport"], path: "Tests/FrontEndTests",
         swiftSettings: strict),
     .testTarget(
         name: "SupervisorCoreTests",
@@ -171,6 +174,15 @@ let tests: [Target] = [
         name: "WireTests", dependencies: ["TestSupport", "Wire"], path: "Tests/WireTests", swiftSettings: strict),
     .testTarget(
         name: "CacheTests", dependencies: ["Cache", "Linux", "TestSupport"], path: "Tests/CacheTests",
+        swiftSettings: strict),
+    .executableTarget(
+        name: "audit-fixture", dependencies: ["Audit", "Linux", "Wire"], path: "Tests/AuditFixture",
+        swiftSettings: strict),
+    .testTarget(
+        name: "AuditTests", dependencies: ["Audit", "Linux", "TestSupport", "Wire", "audit-fixture"],
+        path: "Tests/AuditTests", swiftSettings: strict),
+    .testTarget(
+        name: "MetricsTests", dependencies: ["Metrics", "TestSupport"], path: "Tests/MetricsTests",
         swiftSettings: strict),
     .testTarget(name: "ConformanceTests", path: "Tests/Conformance", swiftSettings: strict),
 ]

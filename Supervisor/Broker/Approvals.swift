@@ -98,8 +98,12 @@ final class Approvals {
     }
 
     /// Answers.
-    func answer(_ id: String, approves: Bool, scope: ApprovalRules.Scope, from connection: Connection) throws(RpcError)
-    {
+    ///
+    /// - Parameter recording: called before the answer has its effect, which it has not where that fails.
+    func answer(
+        _ id: String, approves: Bool, scope: ApprovalRules.Scope, from connection: Connection,
+        recording: (Question) throws(RpcError) -> Void
+    ) throws(RpcError) {
         guard let question = questions[id],
             question.asker.peer.user == connection.peer.user || connection.peer.user == 0
         else {
@@ -115,6 +119,7 @@ final class Approvals {
                 .notAllowed, "the policies do not let an answer hold for \"\(scope.rawValue)\": see approval.scopes",
                 ["approval": .string(id)])
         }
+        try recording(question)
         finish(question, approves ? .approved(scope) : .denied)
     }
 

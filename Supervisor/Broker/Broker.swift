@@ -1,6 +1,8 @@
 // The broker: what clients ask for over their connections, judged, done and answered. It runs on one thread, that of its loop.
+internal import Audit
 internal import Caller
 internal import JailPlanner
+internal import Journal
 public import Linux
 public import Machine
 public import SupervisorCore
@@ -22,6 +24,11 @@ public struct BrokerSettings: Sendable {
     public var calls = 1024
     /// What each session may do at a time.
     public var session = SessionLimits()
+    /// The directory in which supervisors of one user keep what must not be lost; nil: there is no place for one, and nothing
+    /// can be begun.
+    public var state: String?
+    /// What is written to standard error.
+    public var logLevel = "warning"
     /// The directory with `jail-init` and the janitor; nil: this program's own.
     public var programs: String?
 
@@ -43,7 +50,10 @@ public final class Broker {
     let filters: FilterStore
     let approvals: Approvals
     let pool: WarmPool
-    var sessions: [String: SessionEntry] = [:]
+    let records: Records
+    /// Sessions whose supervisor died, by id.
+    var interrupted: [String: JournalSession] = [:]
+    var sessions: [String: OpenSession] = [:]
     /// Sessions that are being made.
     var sessionsToCome = 0
     var namesToCome: Set<String> = []
@@ -65,12 +75,17 @@ public final class Broker {
             throw LaunchFailure(step: "threads", errno: error)
         }
         environment = callerEnvironment()
+        records = Records(
+            state: settings.state, log: Log(threshold: Log.Level(rawValue: settings.logLevel) ?? .warning), loop: loop)
         filters = FilterStore.standard(
             home: environment.first { $0.name == "HOME" }?.value,
             cacheHome: environment.first { $0.name == "XDG_CACHE_HOME" }?.value)
         approvals = Approvals(loop: loop)
         pool = WarmPool(
             memory: settings.poolMemory, supervisor: supervisor, filters: filters, workers: workers, loop: loop)
+        for session in records.interrupted() { interrupted[session.entry.id] = session }
+        // Where that cannot be told, nothing can be begun either, and whoever wants to hears why.
+        _ = try? records.tell(AuditEvent(.supervisorStarted))
     }
 
     // MARK: - Clients
@@ -118,6 +133,7 @@ public final class Broker {
         for connection in connections.values { connection.close() }
         for entry in sessions.values { close(entry, why: "the supervisor was stopped") }
         pool.close()
+        _ = try? records.tell(AuditEvent(.supervisorStopped))
     }
 
     private func forget(_ connection: Connection) {
@@ -147,7 +163,13 @@ public final class Broker {
                 return connection.send(
                     .response(id: id, .failure(RpcError(.repeatedId, "a request with this id is not answered yet"))))
             }
-            let call = Call(id: id, method: method, connection: connection, loop: loop) { _, _ in }
+            let began = monotonicNanoseconds()
+            let call = Call(id: id, method: method, connection: connection, loop: loop) { [records] call, error in
+                // A method that is not known is not a label that somebody else chooses.
+                let name = error == .unknownMethod ? "unknown" : call.method
+                records.metrics.requests.add(1, name, error?.name ?? "ok")
+                records.metrics.requestSeconds.observe(Double(monotonicNanoseconds() - began) / 1e9)
+            }
             requests &+= 1
             do throws(RpcError) {
                 guard connection.calls.count < settings.calls else {
@@ -184,6 +206,7 @@ public final class Broker {
         "hello": Broker.hello, "health": Broker.health, "cancel": Broker.cancel,
         "session.create": Broker.createSession, "session.list": Broker.listSessions,
         "session.inspect": Broker.inspectSession, "session.close": Broker.closeSession,
+        "session.reopen": Broker.reopenSession, "metrics": Broker.giveMetrics,
         "run": Broker.runOnce,
         "command.run": Broker.runCommand, "command.start": Broker.startCommand,
         "command.status": Broker.commandStatus, "command.read": Broker.readCommand,
@@ -222,10 +245,25 @@ public final class Broker {
     private func health(_ call: Call, _ params: inout Params) throws(RpcError) {
         try params.finish()
         call.answer([
-            "status": .string("ok"), "uptime_ms": .count((monotonicNanoseconds() - startedAt) / 1_000_000),
-            "sessions": .number(Int64(sessions.count)), "clients": .number(Int64(connections.count)),
+            "status": .string(records.refusal == nil ? "ok" : "refusing"),
+            "reason": records.refusal.map { .string($0) } ?? .null, "uptime_ms": .count((monotonicNanoseconds() - startedAt) / 1_000_000),
+            "sessions": .number(Int64(sessions.count)), "interrupted": .number(Int64(interrupted.count)), "clients": .number(Int64(connections.count)),
             "ready_jails": .number(Int64(pool.count)), "requests": .count(requests),
         ])
+    }
+
+    private func giveMetrics(_ call: Call, _ params: inout Params) throws(RpcError) {
+        try params.finish()
+        call.answer(["text": .string(metricsText())])
+    }
+
+    /// In Prometheus' text format.
+    func metricsText() -> String {
+        records.metrics.sessions.set(Double(sessions.count))
+        records.metrics.connections.set(Double(connections.count))
+        records.metrics.runningCommands.set(Double(sessions.values.reduce(0) { $0 + $1.session.activeCount }))
+        records.metrics.memory.set(Double(sessions.values.reduce(UInt64(0)) { $0 &+ ($1.session.memory ?? 0) }))
+        return records.metrics.text
     }
 
     private func cancel(_ call: Call, _ params: inout Params) throws(RpcError) {

@@ -1,4 +1,6 @@
 // Commands in sessions: run to the end or started, looked at, read, written to, killed.
+internal import Audit
+internal import Journal
 internal import Linux
 internal import Reports
 internal import SupervisorCore
@@ -34,25 +36,21 @@ extension Broker {
     ///
     /// - Parameter after: called once it has ended or could not be run.
     private func run(
-        _ wish: CommandWish, in entry: SessionEntry, for call: Call, after: @escaping () -> Void = {}
+        _ wish: CommandWish, in entry: OpenSession, for call: Call, after: @escaping () -> Void = {}
     ) throws(RpcError) {
         try judge(wish, in: entry, for: call) { [weak self] result in
             guard let self else { return }
             guard !call.isAnswered else { return after() }
             do throws(RpcError) {
-                let command = try begin(try result.get(), wish, in: entry)
+                let command = try begin(try result.get(), wish, in: entry, for: call)
                 let streams = wish.isStreamed ? connect(command, of: call.connection) : nil
                 if let streams {
                     call.connection.send(
                         .request(id: nil, method: "command.started", params: started(call, entry, command, streams)))
                 }
                 call.whenCancelled = { try? command.kill(Signal.kill) }
-                command.whenEnded {
-                    entry.touch()
-                    var report = reportObject(command.outcome, inline: wish.inline)
-                    report.add("command", .count(command.id))
-                    call.answer(report)
-                    // What nobody can ask for again is not kept.
+                command.whenEnded { [weak self, unowned command] in
+                    self?.answer(call, command, in: entry, inline: wish.inline)
                     after()
                 }
             } catch {
@@ -62,8 +60,12 @@ extension Broker {
         }
     }
 
+    private func answer(_ call: Call, _ command: SessionCommand, in entry: OpenSession, inline: Int) {
+        do throws(RpcError) { call.answer(try report(command, in: entry, inline: inline)) } catch { call.fail(error) }
+    }
+
     private func started(
-        _ call: Call, _ entry: SessionEntry, _ command: SessionCommand, _ streams: JsonObject
+        _ call: Call, _ entry: OpenSession, _ command: SessionCommand, _ streams: JsonObject
     ) -> JsonObject {
         [
             "request": call.id?.json ?? .null, "session": .string(entry.id), "command": .count(command.id),
@@ -78,10 +80,9 @@ extension Broker {
         try judge(wish, in: entry, for: call) { [weak self] result in
             guard let self, !call.isAnswered else { return }
             do throws(RpcError) {
-                let command = try begin(try result.get(), wish, in: entry)
+                let command = try begin(try result.get(), wish, in: entry, for: call)
                 var answer: JsonObject = ["command": .count(command.id), "state": .string(command.state.rawValue)]
                 if wish.isStreamed { answer.add("streams", .object(connect(command, of: call.connection))) }
-                command.whenEnded { entry.touch() }
                 call.answer(answer)
             } catch {
                 call.fail(error)
@@ -90,7 +91,7 @@ extension Broker {
     }
 
     private func begin(
-        _ allowed: AllowedCommand, _ wish: CommandWish, in entry: SessionEntry
+        _ allowed: AllowedCommand, _ wish: CommandWish, in entry: OpenSession, for call: Call
     ) throws(RpcError) -> SessionCommand {
         var request = SessionRequest(
             arguments: allowed.argv, directory: allowed.directory,
@@ -104,7 +105,79 @@ extension Broker {
         request.memory = wish.memory
         request.pids = wish.pids
         request.isBackground = wish.isBackground
-        do throws(LaunchFailure) { return try entry.session.run(request) } catch { throw error.rpc }
+        return try record(request, allowed, wish, in: entry, for: call)
+    }
+
+    /// Runs it, with a record of what is about to be done before, and of what became of it behind.
+    private func record(
+        _ request: SessionRequest, _ allowed: AllowedCommand, _ wish: CommandWish, in entry: OpenSession, for call: Call
+    ) throws(RpcError) -> SessionCommand {
+        let number: UInt64
+        do throws(LaunchFailure) { number = try entry.session.admit() } catch { throw error.rpc }
+        let who = AuditEvent.Who(call.connection, session: entry.id)
+        var event = AuditEvent(.commandStarted, who: who)
+        event.method = call.method
+        event.command = wish.audited
+        event.directory = allowed.directory
+        event.workspace = entry.prepared.workspace.path
+        event.isJailed = true
+        event.verdict = allowed.verdict.json
+        event.plan = entry.prepared.planHash
+        event.facts.add("command_number", .count(number))
+        let about = try records.tell(event, masked: entry.prepared.jail.maskedValues)
+        try records.begin(
+            .commandStarted(
+                session: entry.id,
+                CommandEntry(
+                    number: number, arguments: request.arguments, directory: request.directory,
+                    isBackground: request.isBackground, started: wallMilliseconds())))
+        let command: SessionCommand
+        do throws(LaunchFailure) { command = try entry.session.run(request) } catch {
+            records.note(
+                .commandEnded(session: entry.id, number: number, at: wallMilliseconds(), report: error.json.text))
+            throw error.rpc
+        }
+        command.whenEnded { [records, unowned command] in
+            entry.touch()
+            records.note(
+                .commandEnded(
+                    session: entry.id, number: number, at: wallMilliseconds(),
+                    report: reportObject(command.outcome, inline: 0).text))
+            _ = try? records.tell(
+                AuditEvent(ended: command, about: about, who: who), masked: entry.prepared.jail.maskedValues)
+            let reason = command.outcome.reason.rawValue
+            records.metrics.commands.add(1, reason)
+            records.metrics.commandSeconds.observe(Double(command.outcome.durationMilliseconds) / 1000)
+            records.metrics.outputBytes.add(command.produced.output + command.produced.errors)
+        }
+        return command
+    }
+
+    /// The report, once what it says of the output is recorded.
+    private func report(_ command: SessionCommand, in entry: OpenSession, inline: Int) throws(RpcError) -> JsonObject {
+        for (isErrors, stream) in [(false, command.outcome.output), (true, command.outcome.errors)] {
+            try acknowledge(stream, total: isErrors ? command.produced.errors : command.produced.output, inline, isErrors, command, entry)
+        }
+        var report = reportObject(command.outcome, inline: inline)
+        report.add("command", .count(command.id))
+        return report
+    }
+
+    /// Head and tail, as the report has them.
+    private func acknowledge(
+        _ stream: CapturedStream, total: UInt64, _ inline: Int, _ isErrors: Bool, _ command: SessionCommand,
+        _ entry: OpenSession
+    ) throws(RpcError) {
+        let bytes = stream.bytes
+        guard !bytes.isEmpty, inline > 0 else { return }
+        if bytes.count <= inline, !stream.isTruncated {
+            return try records.acknowledge(
+                session: entry.id, command: command.id, errors: isErrors, from: 0, bytes)
+        }
+        let head = Array(bytes.prefix(min(bytes.count, inline - inline / 2))), tail = Array(bytes.suffix(inline / 2))
+        try records.acknowledge(session: entry.id, command: command.id, errors: isErrors, from: 0, head)
+        try records.acknowledge(
+            session: entry.id, command: command.id, errors: isErrors, from: total - UInt64(tail.count), tail)
     }
 
     /// Gives a client streams for what a command says and hears.
@@ -132,7 +205,7 @@ extension Broker {
 
     // MARK: - Those that were started
 
-    private func command(_ params: inout Params, in entry: SessionEntry) throws(RpcError) -> SessionCommand {
+    private func command(_ params: inout Params, in entry: OpenSession) throws(RpcError) -> SessionCommand {
         let number = try params.count("command", 1...UInt64(Int64.max))
         guard let command = entry.session.command(number) else {
             throw RpcError(
@@ -143,6 +216,7 @@ extension Broker {
     }
 
     func commandStatus(_ call: Call, _ params: inout Params) throws(RpcError) {
+        if let dead = try takeInterrupted(&params, of: call) { return try commandStatusOf(dead, call, &params) }
         let entry = try session(&params, of: call)
         let command = try command(&params, in: entry)
         try params.finish()
@@ -150,18 +224,30 @@ extension Broker {
     }
 
     func listCommands(_ call: Call, _ params: inout Params) throws(RpcError) {
+        if let dead = try takeInterrupted(&params, of: call) { return try listCommandsOf(dead, call, &params) }
         let entry = try session(&params, of: call)
         try params.finish()
         call.answer(["commands": .array(entry.session.allCommands.map { .object($0.summary) })])
     }
 
     func readCommand(_ call: Call, _ params: inout Params) throws(RpcError) {
+        if let dead = try takeInterrupted(&params, of: call) { return try readCommandOf(dead, call, &params) }
         let entry = try session(&params, of: call)
         let command = try command(&params, in: entry)
         let reading = try Reading(&params)
         try params.finish()
         let wait = reading.wait
-        guard wait > 0, !reading.isReady(command) else { return call.answer(reading.answer(command)) }
+        func tell() {
+            do throws(RpcError) {
+                let part = reading.bytes(command)
+                try records.acknowledge(
+                    session: entry.id, command: command.id, errors: reading.isErrors, from: part.start, part.bytes)
+                call.answer(reading.answer(command, part))
+            } catch {
+                call.fail(error)
+            }
+        }
+        guard wait > 0, !reading.isReady(command) else { return tell() }
         var isOver = false
         func look() {
             guard !isOver, !call.isAnswered else { return }
@@ -171,7 +257,7 @@ extension Broker {
             guard !isOver else { return }
             isOver = true
             entry.touch()
-            call.answer(reading.answer(command))
+            tell()
         }
         let timer = loop.after(wait * 1_000_000) { finish() }
         call.whenCancelled = { [loop] in loop.cancel(timer) }
@@ -179,13 +265,14 @@ extension Broker {
     }
 
     func waitForCommand(_ call: Call, _ params: inout Params) throws(RpcError) {
+        if let dead = try takeInterrupted(&params, of: call) { return try waitForCommandOf(dead, call, &params) }
         let entry = try session(&params, of: call)
         let command = try command(&params, in: entry)
         let inline = Int(try params.optionalCount("inline", 0...CommandWish.mostInline) ?? CommandWish.usualInline)
         try params.finish()
-        command.whenEnded {
+        command.whenEnded { [weak self, unowned command] in
             entry.touch()
-            call.answer(reportObject(command.outcome, inline: inline))
+            self?.answer(call, command, in: entry, inline: inline)
         }
     }
 
@@ -234,6 +321,7 @@ extension Broker {
         for command in entry.session.allCommands
         where command.state == .ended && number.map({ $0 == command.id }) ?? true {
             entry.session.forget(command.id)
+            records.note(.commandForgotten(session: entry.id, number: command.id))
             forgotten.append(.count(command.id))
         }
         call.answer(["forgotten": .array(forgotten)])
@@ -242,7 +330,7 @@ extension Broker {
 
 /// What a `command.read` asks for.
 private struct Reading {
-    private let isErrors: Bool
+    let isErrors: Bool
     private let cursor: UInt64
     private let limit: Int
     /// Whole lines only, while more may come.
@@ -264,7 +352,7 @@ private struct Reading {
         !command.hasMoreOutput || !bytes(command).bytes.isEmpty
     }
 
-    private func bytes(_ command: SessionCommand) -> (bytes: [UInt8], start: UInt64, next: UInt64) {
+    func bytes(_ command: SessionCommand) -> (bytes: [UInt8], start: UInt64, next: UInt64) {
         var part = command.read(errors: isErrors, from: cursor, limit: limit)
         if isLines, command.hasMoreOutput, part.bytes.count < limit {
             let whole = (part.bytes.lastIndex(of: UInt8(ascii: "\n")) ?? -1) + 1
@@ -274,8 +362,9 @@ private struct Reading {
         return part
     }
 
-    func answer(_ command: SessionCommand) -> JsonObject {
-        let part = bytes(command)
+    func answer(
+        _ command: SessionCommand, _ part: (bytes: [UInt8], start: UInt64, next: UInt64)
+    ) -> JsonObject {
         let total = isErrors ? command.produced.errors : command.produced.output
         var json = JsonObject()
         addOutput(part.bytes, as: "data", to: &json)

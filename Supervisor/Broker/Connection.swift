@@ -359,6 +359,8 @@ final class Call {
     private(set) var isAnswered = false
     /// Takes back what it began, where it is cancelled, its deadline passes or its client is gone.
     var whenCancelled: (() -> Void)?
+    /// Hears that it failed, in whatever way.
+    var whenUnanswered: (() -> Void)?
     private let told: (Call, RpcErrorCode?) -> Void
 
     /// - Parameter told: hears how it was answered.
@@ -397,6 +399,7 @@ final class Call {
         isAnswered = true
         if let timer { loop.cancel(timer) }
         told(self, .cancelled)
+        whenUnanswered?()
         let action = whenCancelled
         whenCancelled = nil
         action?()
@@ -411,6 +414,12 @@ final class Call {
             connection.calls[id] = nil
             connection.send(.response(id: id, result))
         }
-        if case .failure(let error) = result { told(self, error.code) } else { told(self, nil) }
+        if case .failure(let error) = result {
+            told(self, error.code)
+            whenUnanswered?()
+        } else {
+            told(self, nil)
+        }
+        whenUnanswered = nil
     }
 }

@@ -1,5 +1,6 @@
 // From a wish for a command to one that may be started: judged by the session's policies, rewritten as they say, and asked
 // about where they ask.
+internal import Audit
 internal import Caller
 internal import Linux
 internal import PolicyDecision
@@ -65,7 +66,15 @@ struct CommandWish {
         }
     }
 
-    /// For people and for the log.
+    /// For the audit log.
+    var audited: AuditEvent.Command {
+        switch subject {
+        case .argv(let argv): .argv(argv)
+        case .string(let string): .string(string)
+        }
+    }
+
+    /// For people.
     var json: JsonObject {
         switch subject {
         case .argv(let argv): ["argv": .array(argv.map { .string($0) })]
@@ -85,7 +94,7 @@ struct AllowedCommand {
 extension Broker {
     /// Judges a wish, and calls back with what may be started: at once, or when somebody has answered.
     func judge(
-        _ wish: CommandWish, in entry: SessionEntry, for call: Call,
+        _ wish: CommandWish, in entry: OpenSession, for call: Call,
         then: @escaping (Result<AllowedCommand, RpcError>) -> Void
     ) throws(RpcError) {
         let directory = try place(wish.directory, in: entry)
@@ -103,13 +112,38 @@ extension Broker {
             environment: changed(variables, by: verdict), verdict: verdict)
         switch verdict.decision {
         case .allow: then(.success(allowed))
-        case .deny: throw RpcError(.denied, verdict.sentence, verdict.json)
+        case .deny:
+            try refuse(wish, verdict, directory, in: entry, for: call)
+            throw RpcError(.denied, verdict.sentence, verdict.json)
         case .ask: try ask(wish, verdict, in: entry, directory, for: call) { then($0.map { allowed }) }
         }
     }
 
+    /// Records that something was not started.
+    private func refuse(
+        _ wish: CommandWish, _ verdict: Verdict, _ directory: String, in entry: OpenSession, for call: Call
+    ) throws(RpcError) {
+        records.metrics.denials.add(1, verdict.mainEvidence?.rule ?? "")
+        var event = AuditEvent(.commandRefused, who: AuditEvent.Who(call.connection, session: entry.id))
+        event.method = call.method
+        event.command = wish.audited
+        event.directory = directory
+        event.workspace = entry.prepared.workspace.path
+        event.isJailed = true
+        event.verdict = verdict.json
+        try records.tell(event, masked: entry.prepared.jail.maskedValues)
+    }
+
+    /// Records what was asked and what was said.
+    private func tell(_ kind: AuditEvent.Kind, _ question: String, _ facts: JsonObject, in entry: OpenSession, _ who: Connection) throws(RpcError) {
+        var event = AuditEvent(kind, who: AuditEvent.Who(who, session: entry.id))
+        event.facts = ["approval": .string(question)]
+        for name in facts.names { if let value = facts[name] { event.facts.add(name, value) } }
+        try records.tell(event, masked: entry.prepared.jail.maskedValues)
+    }
+
     private func ask(
-        _ wish: CommandWish, _ verdict: Verdict, in entry: SessionEntry, _ directory: String, for call: Call,
+        _ wish: CommandWish, _ verdict: Verdict, in entry: OpenSession, _ directory: String, for call: Call,
         then: @escaping (Result<Void, RpcError>) -> Void
     ) throws(RpcError) {
         let tiers = entry.prepared.tiers.tiers
@@ -118,6 +152,7 @@ extension Broker {
         if let end = entry.approved[key], end > monotonicNanoseconds() { return then(.success(())) }
         guard terms.areForCli else {
             if ApprovalTerms.headlessAnswer(tiers) == .allow { return then(.success(())) }
+            try refuse(wish, verdict, directory, in: entry, for: call)
             throw RpcError(
                 .notApproved,
                 "\(verdict.sentence); nobody can be asked: the policies do not name \"cli\" under approval.approvers",
@@ -139,6 +174,10 @@ extension Broker {
             }
         }
         call.whenCancelled = { [approvals] in approvals.withdraw(question) }
+        do throws(RpcError) { try tell(.approvalAsked, question.id, wish.json, in: entry, call.connection) } catch {
+            approvals.withdraw(question)
+            throw error
+        }
         // Who asked is told that somebody has to answer, and cannot do it.
         call.connection.send(
             .request(
@@ -147,7 +186,7 @@ extension Broker {
     }
 
     /// The directory that a command is to work in: the workspace or one in it, reached without a link.
-    private func place(_ wanted: String?, in entry: SessionEntry) throws(RpcError) -> String {
+    private func place(_ wanted: String?, in entry: OpenSession) throws(RpcError) -> String {
         let workspace = entry.prepared.workspace
         guard let wanted else { return workspace.path }
         func refuse(_ why: String, _ errno: Errno? = nil) -> RpcError {
@@ -176,7 +215,7 @@ extension Broker {
 
     /// The session's variables with those of the request, which the policy may refuse.
     private func environment(
-        _ wish: CommandWish, in entry: SessionEntry
+        _ wish: CommandWish, in entry: OpenSession
     ) throws(RpcError) -> [(name: String, value: String)] {
         var variables = entry.prepared.jail.environment
         guard !wish.environment.isEmpty else { return variables }
@@ -229,12 +268,20 @@ extension Broker {
         let scope = try params.choice("scope", ApprovalRules.Scope.self) ?? .once
         guard let said else { throw params.wrong("answer", "is missing") }
         try params.finish()
-        try approvals.answer(id, approves: said == .approve, scope: scope, from: call.connection)
+        try approvals.answer(id, approves: said == .approve, scope: scope, from: call.connection) {
+            (question) throws(RpcError) in
+            // An approval that nobody could prove later is none.
+            var event = AuditEvent(.approvalAnswered, who: AuditEvent.Who(call.connection, session: question.session))
+            event.facts = [
+                "approval": .string(id), "answer": .string(said.rawValue), "scope": .string(scope.rawValue),
+            ]
+            try self.records.tell(event)
+        }
         call.answer(["approval": .string(id), "answer": .string(said.rawValue)])
     }
 }
 
-extension SessionEntry {
+extension OpenSession {
     /// The strictest of what its policies said when it was made, and of what they say now.
     func judge(_ request: PolicyDecision.CommandRequest) -> Verdict {
         let first = prepared.engine.judge(request)

@@ -1,6 +1,8 @@
 // Sessions: made, listed, looked at, closed.
+internal import Audit
 internal import Caller
 internal import JailPlanner
+internal import Journal
 internal import Linux
 internal import PolicyDecision
 internal import PolicyModel
@@ -8,7 +10,7 @@ internal import SupervisorCore
 internal import Wire
 
 /// A session and what belongs to it.
-final class SessionEntry {
+final class OpenSession {
     let id: String
     let name: String?
     let user: UInt32
@@ -60,21 +62,27 @@ final class SessionEntry {
 
 extension Broker {
     /// A session of the caller's, by id or name.
-    func session(_ params: inout Params, of call: Call) throws(RpcError) -> SessionEntry {
+    func session(_ params: inout Params, of call: Call) throws(RpcError) -> OpenSession {
         let text = try params.text("session")
         guard let entry = find(text, user: call.connection.peer.user) else {
+            if findInterrupted(text, user: call.connection.peer.user) != nil {
+                throw RpcError(
+                    .ended, "session \"\(text)\" was interrupted: its supervisor died; session.reopen begins it anew",
+                    ["session": .string(text), "state": .string("interrupted")])
+            }
             throw RpcError(.unknownSession, "no session \"\(text)\"", ["session": .string(text)])
         }
         entry.touch()
         return entry
     }
 
-    private func find(_ text: String, user: UInt32) -> SessionEntry? {
+    func find(_ text: String, user: UInt32) -> OpenSession? {
         let own = sessions.values.filter { $0.user == user }
         return own.first { sameBytes($0.id, text) } ?? own.first { $0.name.map { sameBytes($0, text) } ?? false }
     }
 
     func createSession(_ call: Call, _ params: inout Params) throws(RpcError) {
+        try records.requireRoom()
         let specification = try SessionSpecification(&params)
         let name = try params.optionalText("name", most: 64)
         let idle = try params.optionalCount("idle_ms", 1...31_536_000_000) ?? settings.idle
@@ -105,7 +113,7 @@ extension Broker {
     /// Makes a session, in threads as far as it takes long, and calls back unless the call has ended meanwhile.
     func makeSession(
         _ call: Call, _ specification: SessionSpecification, name: String?, idle: UInt64?, limits: SessionLimits,
-        isBound: Bool, then: @escaping (SessionEntry) -> Void
+        isBound: Bool, reopening: JournalSession? = nil, then: @escaping (OpenSession) -> Void
     ) {
         let environment = environment, machine = supervisor.machine, programs = settings.programs
         sessionsToCome += 1
@@ -121,11 +129,22 @@ extension Broker {
                 workers.perform { jail.end() }
                 return failed(RpcError(.cancelled, ""))
             }
-            do throws(LaunchFailure) {
-                let id = try newName()
-                let session = try Session(
-                    id: id, jail, supervisor: supervisor, workers: workers, loop: loop, limits: limits)
-                let entry = SessionEntry(
+            do throws(RpcError) {
+                let id = if let reopening { reopening.entry.id } else { try newName() }
+                try record(id, name, prepared, for: call, reopening: reopening)
+                let first = if let reopening { try firstCommand(after: reopening) } else { UInt64(1) }
+                let session: Session
+                do throws(LaunchFailure) {
+                    session = try Session(
+                        id: id, jail, supervisor: supervisor, workers: workers, loop: loop, limits: limits,
+                        firstCommand: first)
+                } catch {
+                    throw error.rpc
+                }
+                session.whenForgotten = { [records] number in
+                    records.note(.commandForgotten(session: id, number: number))
+                }
+                let entry = OpenSession(
                     id: id, name: name, user: call.connection.peer.user, prepared: prepared, session: session,
                     idle: idle, isBound: isBound, connection: call.connection)
                 sessionsToCome -= 1
@@ -135,7 +154,7 @@ extension Broker {
                 then(entry)
             } catch {
                 workers.perform { jail.end() }
-                failed(error.rpc)
+                failed(error)
             }
         }
         workers.perform(
@@ -177,15 +196,36 @@ extension Broker {
             })
     }
 
-    private func newName() throws(LaunchFailure) -> String {
-        do throws(RpcError) {
-            while true {
-                let name = try randomName()
-                if sessions[name] == nil { return name }
-            }
-        } catch {
-            throw LaunchFailure(step: "random", remedy: error.message)
+    private func newName() throws(RpcError) -> String {
+        while true {
+            let name = try randomName()
+            if sessions[name] == nil, interrupted[name] == nil { return name }
         }
+    }
+
+    /// Before its caller knows of it.
+    private func record(
+        _ id: String, _ name: String?, _ prepared: PreparedSession, for call: Call, reopening: JournalSession?
+    ) throws(RpcError) {
+        var event = AuditEvent(.sessionOpened, who: AuditEvent.Who(call.connection, session: id))
+        event.method = call.method
+        event.workspace = prepared.workspace.path
+        event.plan = prepared.planHash
+        event.facts.add("policy", .string(prepared.tiers.session.name))
+        if let name { event.facts.add("name", .string(name)) }
+        try records.tell(event, masked: prepared.jail.maskedValues)
+        let now = wallMilliseconds()
+        if reopening != nil { return try records.begin(.sessionReopened(session: id, at: now)) }
+        try records.begin(
+            .sessionOpened(
+                SessionEntry(
+                    id: id, name: name ?? "", user: call.connection.peer.user, workspace: prepared.workspace.path,
+                    policy: prepared.specification.policy ?? "", image: prepared.specification.image ?? "",
+                    limits: prepared.specification.limitsText, created: now)))
+    }
+
+    private func firstCommand(after session: JournalSession) throws(RpcError) -> UInt64 {
+        (try records.commands(of: session.entry.id).map(\.entry.number).max() ?? 0) + 1
     }
 
     /// Whether there is room for one more. Limits are reserved: what all of them could use together is bounded, not what they
@@ -221,7 +261,7 @@ extension Broker {
         }
     }
 
-    private func watchIdleness(of entry: SessionEntry) {
+    private func watchIdleness(of entry: OpenSession) {
         guard let idle = entry.idle else { return }
         let limit = idle * 1_000_000
         let passed = monotonicNanoseconds() - entry.usedAt
@@ -236,10 +276,14 @@ extension Broker {
     }
 
     /// Ends a session with all that runs in it, and calls back when nothing of it is left.
-    func close(_ entry: SessionEntry, why: String, then: @escaping () -> Void = {}) {
+    func close(_ entry: OpenSession, why: String, then: @escaping () -> Void = {}) {
         guard sessions.removeValue(forKey: entry.id) != nil else { return }
         if let timer = entry.idleTimer { loop.cancel(timer) }
         entry.session.close(then: then)
+        records.note(.sessionClosed(session: entry.id, at: wallMilliseconds()))
+        var event = AuditEvent(.sessionClosed, who: AuditEvent.Who(user: entry.user, session: entry.id))
+        event.facts.add("why", .string(why))
+        _ = try? records.tell(event)
         considerIdleness()
     }
 
@@ -247,10 +291,16 @@ extension Broker {
         try params.finish()
         let own = sessions.values.filter { $0.user == call.connection.peer.user }
             .sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
-        call.answer(["sessions": .array(own.map { .object($0.summary) })])
+        let dead = interrupted.values.filter { $0.entry.user == call.connection.peer.user }
+            .sorted { ($0.entry.created, $0.entry.id) < ($1.entry.created, $1.entry.id) }
+        call.answer(["sessions": .array(dead.map { .object($0.summary) } + own.map { .object($0.summary) })])
     }
 
     func inspectSession(_ call: Call, _ params: inout Params) throws(RpcError) {
+        if let dead = try takeInterrupted(&params, of: call) {
+            try params.finish()
+            return call.answer(dead.summary)
+        }
         let entry = try session(&params, of: call)
         try params.finish()
         var json = entry.summary
@@ -282,6 +332,12 @@ extension Broker {
     }
 
     func closeSession(_ call: Call, _ params: inout Params) throws(RpcError) {
+        if let dead = try takeInterrupted(&params, of: call) {
+            try params.finish()
+            interrupted[dead.entry.id] = nil
+            records.note(.sessionClosed(session: dead.entry.id, at: wallMilliseconds()))
+            return call.answer(["closed": .string(dead.entry.id)])
+        }
         let entry = try session(&params, of: call)
         try params.finish()
         close(entry, why: "its client closed it") { call.answer(["closed": .string(entry.id)]) }

@@ -2,6 +2,7 @@
 // it is done in a thread, with nothing but values.
 internal import Caller
 internal import JailPlanner
+internal import Journal
 internal import Linux
 internal import Machine
 internal import PolicyDecision
@@ -17,6 +18,26 @@ struct SessionSpecification: Sendable {
     var limits = RequestLimits()
 
     init() {}
+
+    /// Its limits, for the journal. Variables are not among them: they may be secrets.
+    var limitsText: String {
+        var json = JsonObject()
+        if let wall = limits.wall { json.add("timeout_ms", .count(wall)) }
+        if let memory = limits.memory { json.add("memory", .count(memory)) }
+        if let pids = limits.pids { json.add("pids", .count(pids)) }
+        return json.text
+    }
+
+    /// As the journal has it.
+    init(_ entry: SessionEntry) {
+        policy = entry.policy.isEmpty ? nil : entry.policy
+        workspace = entry.workspace
+        image = entry.image.isEmpty ? nil : entry.image
+        let json = (try? JsonValue(parsing: Array(entry.limits.utf8)))?.members ?? [:]
+        limits.wall = json["timeout_ms"]?.unsigned
+        limits.memory = json["memory"]?.unsigned
+        limits.pids = json["pids"]?.unsigned
+    }
 
     /// Takes the members of a request that say it.
     init(_ params: inout Params) throws(RpcError) {

@@ -1,5 +1,6 @@
 // The options of cordon-supervisor.
 internal import Broker
+internal import Caller
 internal import Linux
 internal import PolicyModel
 
@@ -35,6 +36,9 @@ struct DaemonOptions {
           --max-memory S    what the memory limits of all sessions may come to, such as 8G
           --max-pids N      what the process limits of all sessions may come to
           --idle D          close sessions that nobody uses for so long, such as 30m
+          --state DIR       where the journal and the audit log are kept ($XDG_STATE_HOME/cordon, else
+                            ~/.local/state/cordon)
+          --log LEVEL       what is written to standard error: error, warning (the default), info, debug
           --pool-memory S   memory for jails that are ready before they are asked for (32M; 0: none)
 
         The protocol is in Supervisor/PROTOCOL.md. Most people use it through cordon session.
@@ -42,6 +46,7 @@ struct DaemonOptions {
         """
 
     init(_ arguments: [String]) throws(DaemonFailure) {
+        settings.state = userDirectory("XDG_STATE_HOME", "/.local/state", callerEnvironment()).map { $0 + "/cordon" }
         var mode: Mode?
         var listening: Int32?
         var rest = arguments[...]
@@ -69,6 +74,13 @@ struct DaemonOptions {
             case "--socket": mode = .socket(try value())
             // Not for people: it is how cordon session starts one.
             case "--listening": listening = Int32(clamping: try count())
+            case "--state": settings.state = try value()
+            case "--log":
+                let level = try value()
+                guard ["error", "warning", "info", "debug"].contains(level) else {
+                    throw usage("--log \(level): error, warning, info or debug")
+                }
+                settings.logLevel = level
             case "--sessions": settings.sessions = Int(clamping: try count())
             case "--max-memory": settings.memory = try amount(parseSize)
             case "--max-pids": settings.pids = try count()

@@ -1,5 +1,4 @@
 // What a start finds: sessions whose supervisor is dead become interrupted ones.
-internal import Glibc
 internal import Linux
 
 extension Journal {
@@ -24,11 +23,4 @@ extension Journal {
         // More rows than may be held are more sessions than may be kept, by far.
         _ = try? commit(rows, isNew: false)
     }
-}
-
-/// Milliseconds since 1970 (CLOCK_REALTIME).
-func wallMilliseconds() -> UInt64 {
-    var time = timespec()
-    unsafe clock_gettime(CLOCK_REALTIME, &time)
-    return UInt64(clamping: time.tv_sec) * 1000 + UInt64(clamping: time.tv_nsec / 1_000_000)
 }

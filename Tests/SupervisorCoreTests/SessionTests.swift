@@ -57,6 +57,7 @@ private final class Fixture {
     func start(_ script: String, _ change: (inout SessionRequest) -> Void = { _ in }) throws -> SessionCommand {
         var request = request(["sh", "-c", script])
         change(&request)
+        _ = try session.admit()
         return try session.run(request)
     }
 

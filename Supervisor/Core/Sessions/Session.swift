@@ -40,7 +40,7 @@ public final class Session {
     private var waiting: [SessionCommand] = []
     private var runningCount = 0
     private var ended: [UInt64] = []
-    private var nextNumber: UInt64 = 1
+    private var nextNumber: UInt64
     /// Made before they are needed: a command must not wait for directories.
     private var spareGroups: [CommandGroupsBox] = []
     private var orderedGroups = 0
@@ -48,15 +48,20 @@ public final class Session {
     private var recent: [UInt64] = []
     /// Why its jail is over, where nobody closed it.
     public private(set) var failure: LaunchFailure?
+    /// Hears of commands that are remembered no more, for want of room.
+    public var whenForgotten: ((UInt64) -> Void)?
     /// Called once its jail is over, where nobody closed it.
     public var whenFailed: (() -> Void)?
 
     /// Takes over a jail that nobody has given orders to. It may not be ready yet; commands wait for it by themselves.
+    ///
+    /// - Parameter firstCommand: the number of the first command.
     public init(
         id: String, _ handle: JailHandle, supervisor: Supervisor, workers: Workers, loop: EventLoop,
-        limits: SessionLimits = SessionLimits()
+        limits: SessionLimits = SessionLimits(), firstCommand: UInt64 = 1
     ) throws(LaunchFailure) {
         self.id = id
+        nextNumber = firstCommand
         prepared = handle.prepared
         self.handle = handle
         self.loop = loop
@@ -101,18 +106,30 @@ public final class Session {
     /// How many commands have not ended.
     public var activeCount: Int { runningCount + waiting.count }
 
-    /// Runs a command, at once or when it is its turn.
+    /// Whether a command may be run now, and the number that it will have.
     ///
-    /// - Throws: `LaunchFailure` where the session is over, has too many commands waiting or too many in a minute, or cannot
-    ///   make cgroups.
-    public func run(_ request: SessionRequest) throws(LaunchFailure) -> SessionCommand {
-        guard let jail, !jail.isOver else {
-            throw failure ?? LaunchFailure(step: "session", remedy: "it is closed: open a new one")
-        }
+    /// - Throws: `LaunchFailure` where the session is over, or has too many commands waiting or too many in a minute.
+    public func admit() throws(LaunchFailure) -> UInt64 {
+        _ = try openJail()
         guard waiting.count < limits.queued else {
             throw LaunchFailure(step: "queue", remedy: "\(limits.queued) commands wait already: wait for one to end")
         }
         try countRequest()
+        return nextNumber
+    }
+
+    private func openJail() throws(LaunchFailure) -> SessionJail {
+        guard let jail, !jail.isOver else {
+            throw failure ?? LaunchFailure(step: "session", remedy: "it is closed: open a new one")
+        }
+        return jail
+    }
+
+    /// Runs a command that was admitted, at once or when it is its turn.
+    ///
+    /// - Throws: `LaunchFailure` where the session is over or cannot make cgroups.
+    public func run(_ request: SessionRequest) throws(LaunchFailure) -> SessionCommand {
+        let jail = try openJail()
         let groups = if let spare = spareGroups.popLast() { spare } else { try jail.makeGroups() }
         let command = SessionCommand(
             id: nextNumber, request, jail: jail, groups: groups, masked: prepared.maskedValues, guarantees: guarantees,
@@ -176,7 +193,11 @@ public final class Session {
         runningCount -= 1
         statistics.add(command.outcome, bytes: command.produced.output + command.produced.errors)
         ended.append(command.id)
-        if ended.count > limits.remembered { commands[ended.removeFirst()] = nil }
+        if ended.count > limits.remembered {
+            let oldest = ended.removeFirst()
+            commands[oldest] = nil
+            whenForgotten?(oldest)
+        }
         if !waiting.isEmpty, jail != nil { start(waiting.removeFirst()) }
         prepareGroups()
     }

@@ -23,7 +23,7 @@ enum PolicyExit {
     }
 }
 
-/// A subcommand of `cordon policy`.
+/// A subcommand of `cordon policy`, or of another command that has some.
 struct PolicySubcommand: Sendable {
     var name: String
     var says: String
@@ -59,18 +59,27 @@ extension PolicySubcommand {
     var known: [String] { options.map(\.name) }
 }
 
-/// Runs a subcommand and exits.
+/// Runs a subcommand of `cordon policy` and exits.
 func policyCommand(_ arguments: [String]) -> Never {
+    runSubcommand(of: "policy", policySubcommands, help: policyHelp, arguments)
+}
+
+/// Runs one of a command's subcommands and exits.
+func runSubcommand(
+    of command: String, _ subcommands: [PolicySubcommand], help: String, _ arguments: [String]
+) -> Never {
     guard let name = arguments.first, name != "--help", name != "-h", name != "help" else {
         let isAsked = !arguments.isEmpty
-        if let wanted = arguments.dropFirst().first, let found = policySubcommands.first(where: { $0.name == wanted }) {
+        if let wanted = arguments.dropFirst().first, let found = subcommands.first(where: { $0.name == wanted }) {
             leave(printing: found.help, code: 0)
         }
-        leave(printing: policyHelp, code: isAsked ? 0 : PolicyExit.wrong, to: isAsked ? 1 : 2)
+        leave(printing: help, code: isAsked ? 0 : PolicyExit.wrong, to: isAsked ? 1 : 2)
     }
-    guard let subcommand = policySubcommands.first(where: { $0.name == name }) else {
-        let guess = nearest(to: name, in: policySubcommands.map(\.name)).map { "did you mean \"\($0)\"?" }
-        wrong(.usage(UsageError("unknown command \"policy \(name)\"", remedy: guess ?? "see cordon policy --help")))
+    guard let subcommand = subcommands.first(where: { $0.name == name }) else {
+        let guess = nearest(to: name, in: subcommands.map(\.name)).map { "did you mean \"\($0)\"?" }
+        wrong(
+            .usage(
+                UsageError("unknown command \"\(command) \(name)\"", remedy: guess ?? "see cordon \(command) --help")))
     }
     let rest = Array(arguments.dropFirst())
     if rest.prefix(while: { $0 != "--" }).contains(where: { $0 == "--help" || $0 == "-h" }) {
@@ -83,24 +92,28 @@ private func wrong(_ failure: PolicyFailure) -> Never {
     leave(printing: "cordon: \(failure.text)\n", code: PolicyExit.wrong, to: 2)
 }
 
+/// Names and what they say, one a line.
+func list(_ subcommands: [PolicySubcommand]) -> String {
+    let width = subcommands.map(\.name.count).max() ?? 0
+    return subcommands.map { "  \(padded($0.name, width))  \($0.says)\n" }.joined()
+}
+
 private var policyHelp: String {
-    let width = policySubcommands.map(\.name.count).max() ?? 0
-    let list = policySubcommands.map { "  \(padded($0.name, width))  \($0.says)\n" }.joined()
-    return """
-        cordon policy: ask what a policy says, and check policies before they are used
+    """
+    cordon policy: ask what a policy says, and check policies before they are used
 
-        usage: cordon policy COMMAND [OPTION…]
+    usage: cordon policy COMMAND [OPTION…]
 
-        \(list)
-        examples:
-          cordon policy check -- 'git status && ls'            exit 0 allow, 10 ask, 11 deny, 2 wrong
-          cordon policy explain --policy preset:readonly -- 'find . -exec rm {} +'
-          cordon policy test my-policy.toml                    its examples and tests
-          cordon policy lint --sarif my-policy.toml            for a CI job
+    \(list(policySubcommands))
+    examples:
+      cordon policy check -- 'git status && ls'            exit 0 allow, 10 ask, 11 deny, 2 wrong
+      cordon policy explain --policy preset:readonly -- 'find . -exec rm {} +'
+      cordon policy test my-policy.toml                    its examples and tests
+      cordon policy lint --sarif my-policy.toml            for a CI job
 
-        see cordon policy COMMAND --help
+    see cordon policy COMMAND --help
 
-        """
+    """
 }
 
 /// The options that say by which policy, and where, something is judged.
