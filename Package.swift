@@ -157,7 +157,8 @@ let tests: [Target] = [
         name: "DoctorTests", dependencies: ["Doctor", "PolicyModel", "TestSupport", "fault-fixture"],
         path: "Tests/DoctorTests", swiftSettings: strict),
     .testTarget(
-        name: "FrontEndTests", dependencies: ["Audit", "PolicyModel", "TestSupport"], path: "Tests/FrontEndTests",
+        name: "FrontEndTests", dependencies: ["Audit", "PolicyModel", "TestSupport", "Wire"],
+        path: "Tests/FrontEndTests",
         swiftSettings: strict),
     .testTarget(
         name: "SupervisorCoreTests",

@@ -28,6 +28,7 @@ struct Fixture {
         var event = AuditEvent(.commandRun, who: .init(user: 1000, process: 4242, connection: 7, session: "s-1"))
         event.method = "command.run"
         event.command = .argv(["git", "status", "--porcelain", "x\(number)"])
+        event.workspace = "/home/somebody/project"
         event.directory = "/home/somebody/project"
         event.verdict = [
             "decision": .string("allow"), "rewritten": .bool(false),

@@ -153,7 +153,9 @@ private let verifier = """
         try log.append(nested)
         let records = try place.records()
         #expect(records[1]["command"]?.text == String(repeating: "\u{1}", count: 4096) + "…")
-        #expect(records[1]["decision"]?.text == "deny" && records[1]["cut"] == .number(1_200_000 + 182))
+        #expect(records[1]["decision"]?.text == "deny")
+        guard case .number(let size)? = records[1]["cut"] else { throw Wrong.noObject }
+        #expect((1_200_000..<1_201_000).contains(size))
         #expect(records[2]["command"]?.texts?.count == 256)
         #expect(records[3]["decision"]?.text == "ask" && records[3]["facts"] == nil && records[3]["cut"] != nil)
         #expect(try place.lines(place.current).allSatisfy { $0.count < 1 << 20 })

@@ -258,10 +258,12 @@ extension PolicyChange {
     var changed: [(command: String, before: Decision, after: Decision, reason: String)] = []
     for command in try LoggedCommand.list(try inputBytes(log)) {
         let place = command.workspace ?? workspace
+        // A directory outside of the workspace would be no place to judge from.
+        let own = command.directory.flatMap { isInside($0, place) ? $0 : nil }
         let verdict = engine.judge(
             CommandRequest(
                 command.subject, workspace: place,
-                directory: command.directory ?? (command.workspace == nil ? directory : place),
+                directory: own ?? (command.workspace == nil ? directory : place),
                 isJailed: command.isJailed ?? isJailed))
         counts[verdict.decision, default: 0] += 1
         if let before = command.decision, before != verdict.decision {
