@@ -197,8 +197,8 @@ let benchmarks: [Target] = [
     .executableTarget(
         name: "bench",
         dependencies: [
-            "CLinux", "JailPlan", "JailPlanner", "Linux", "Machine", "PolicyDecision", "PolicyModel", "SupervisorCore",
-            "TestSupport",
+            "CLinux", "Cache", "JailPlan", "JailPlanner", "Linux", "Machine", "PolicyDecision", "PolicyModel",
+            "SupervisorCore", "TestSupport",
         ],
         path: "Tests/Benchmarks/Bench", swiftSettings: strict),
 ]

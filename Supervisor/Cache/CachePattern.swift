@@ -9,6 +9,9 @@ public enum CachePattern: Sendable {
     /// A regular expression of RE2.
     case expression(KeyExpression)
 
+    /// After how many keys it is time to look at the clock, which costs as much as a short key.
+    var patience: Int { if case .expression = self { 1 } else { 16 } }
+
     func matches(_ key: [UInt8]) -> Bool {
         switch self {
         case .all: true

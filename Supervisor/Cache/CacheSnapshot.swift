@@ -2,13 +2,15 @@
 
 /// A copy of the namespaces that are kept, which later changes do not change.
 ///
-/// Taking one copies almost nothing: memory is shared until either side changes, 128 entries at a time. As long as a
-/// snapshot lives, entries that are changed or removed meanwhile take memory twice, which no bound counts. It can be
-/// encoded a piece at a time, also on another thread.
+/// Taking one copies almost nothing: memory is shared until either side changes, 128 entries at a time; only the order
+/// of use is copied as a whole, at the next use (16 bytes for each entry). As long as a snapshot lives, entries that
+/// are changed or removed meanwhile take memory twice, which no bound counts. It can be encoded a piece at a time, also
+/// on another thread.
 public struct CacheSnapshot: Sendable {
     private struct Part: Sendable {
         let owner: CacheOwner
-        let table: Table
+        let slots: Slots
+        let recency: Recency
     }
 
     /// About how many bytes a piece has: more only by one entry.
@@ -23,7 +25,7 @@ public struct CacheSnapshot: Sendable {
     private var isStarted = false, isDone = false
 
     init(_ namespaces: [CacheNamespace], now: UInt64, wall: UInt64) {
-        parts = namespaces.map { Part(owner: $0.owner, table: $0.copy) }
+        parts = namespaces.map { Part(owner: $0.owner, slots: $0.contents.slots, recency: $0.contents.recency) }
         self.now = now
         self.wall = wall
     }
@@ -52,8 +54,8 @@ public struct CacheSnapshot: Sendable {
 
     private mutating func appendRecord(to bytes: inout [UInt8]) {
         if slot != Slot.none {
-            appendEntry(parts[part].table.slots[slot], to: &bytes)
-            slot = parts[part].table.recency.newer(slot)
+            appendEntry(parts[part].slots[slot], to: &bytes)
+            slot = parts[part].recency.newer(slot)
             return
         }
         part += 1
@@ -63,7 +65,7 @@ public struct CacheSnapshot: Sendable {
             isDone = true
             return
         }
-        slot = parts[part].table.recency.oldest
+        slot = parts[part].recency.oldest
         let owner = parts[part].owner
         bytes.append(SnapshotFormat.namespace)
         bytes.append(number: owner.user)

@@ -157,6 +157,24 @@ private func matchesByTrying(_ pattern: ArraySlice<UInt8>, _ key: ArraySlice<UIn
         }
     }
 
+    /// A page ends when its time is over, with one entry looked at at least, or a walk would not come to an end.
+    @Test func timeOfAPage() throws {
+        let one = try OneNamespace()
+        for number in 0..<40 { try one.namespace.set(bytes("\(number)"), [1], now: 0) }
+        for pattern in [CachePattern.all, .expression(try KeyExpression(bytes(".*")))] {
+            var found = 0, pages = 0
+            var cursor: CacheCursor?
+            repeat {
+                let page = one.namespace.keys(matching: pattern, after: cursor, longest: 0, now: 0)
+                found += page.keys.count
+                pages += 1
+                cursor = page.next
+            } while cursor != nil
+            #expect(found == 40 && (3...40).contains(pages))
+        }
+        #expect(one.namespace.keys(matching: .all, now: 0).next == nil)
+    }
+
     /// A cursor is a number that somebody sends.
     @Test func anyCursor() throws {
         let one = try OneNamespace()

@@ -49,6 +49,7 @@ struct Bench {
         try measureProcesses()
         try measureIdle()
         try measureVerdicts()
+        rows += try CacheCosts().rows
         measureLoad()
     }
 
