@@ -82,7 +82,9 @@ let supervisor: [Target] = [
         name: "CSqlite", path: "Supervisor/CSqlite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
     .target(name: "Journal", dependencies: ["CSqlite", "Linux"], path: "Supervisor/Journal", swiftSettings: strict),
     .target(name: "Wire", path: "Supervisor/Wire", swiftSettings: strict),
-    .target(name: "Cache", dependencies: ["CRe2", "Linux"], path: "Supervisor/Cache", swiftSettings: strict),
+    .target(
+        name: "Cache", dependencies: ["CRe2", "Linux"], path: "Supervisor/Cache", exclude: ["README.md"],
+        swiftSettings: strict),
     .target(
         name: "SupervisorCore",
         dependencies: [

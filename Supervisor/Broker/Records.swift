@@ -35,6 +35,10 @@ final class Records {
     }
 
     private func open(_ state: String) {
+        do throws(Errno) { try makeDirectories(state, mode: 0o700) } catch {
+            missing = "\(state): \(error.message): make it writable, or give --state"
+            return log.error("the state directory cannot be made", ["why": .string(missing ?? "")])
+        }
         do throws(JournalError) {
             let journal = try Journal.openSlot(in: state + "/supervisors")
             let directory = state + "/supervisors/\(journal.slot ?? 0)"

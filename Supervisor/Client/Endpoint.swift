@@ -32,11 +32,7 @@ public struct Endpoints: Sendable {
 
     /// Makes the directory, and refuses one that others can enter or that is somebody else's.
     public func prepare() throws(Errno) {
-        var above = ""
-        for name in pathComponents(directory) {
-            above += "/" + name
-            try makeDirectoryIfMissing(above, mode: 0o700)
-        }
+        try makeDirectories(directory, mode: 0o700)
         let place = try status(at: directory)
         guard place.isDirectory, place.user == effectiveUser else { throw .notPermitted }
         guard place.mode & 0o077 == 0 else { throw .accessDenied }
