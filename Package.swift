@@ -164,7 +164,7 @@ let tests: [Target] = [
         swiftSettings: strict),
     .testTarget(
         name: "SupervisorCoreTests",
-        dependencies: ["JailPlanner", "Linux", "Machine", "PolicyModel", "SupervisorCore"],
+        dependencies: ["JailPlanner", "Linux", "Machine", "PolicyModel", "SupervisorCore", "TestSupport"],
         path: "Tests/SupervisorCoreTests",
         swiftSettings: strict),
     .executableTarget(

@@ -18,9 +18,9 @@ struct JailInit {
         do throws(Errno) {
             // Children are reaped by reading, so the signal is blocked before there are any.
             let signals = try SignalSource([Signal.child])
-            let setUp = try SetUp(receivedOn: control.raw)
+            var setUp = try SetUp(receivedOn: control.raw)
             let outcome = setUp.run(spawnerBody: runSpawner)
-            try send(outcome.encoded, on: control.raw)
+            try send(outcome.encoded, descriptors: setUp.terminals.read { [$0.raw] } ?? [], on: control.raw)
             guard case .ready = outcome else { exitNow(1) }
             do throws(Errno) { try superviseChildren(control: control.raw, signals: signals) } catch {
                 // -1: no step of the plan, but its keeping.
@@ -44,11 +44,14 @@ struct JailInit {
         while true {
             for event in try poller.waitLightly() {
                 if event.token == 0 {
-                    let message = try receive(on: control)
+                    var message = try receive(on: control)
                     if message.bytes.isEmpty { return }
-                    guard case .signal(let pid, let number) = try Order(message.bytes) else { throw .badMessage }
+                    switch try Order(message.bytes) {
                     // A command that ended meanwhile is no error; its number is not reused before it is reaped.
-                    try? sendSignal(number, to: -pid)
+                    case .signal(let pid, let number): try? sendSignal(number, to: -pid)
+                    case .signalForeground(let number): signalForeground(of: try message.descriptors.take(0), number)
+                    case .setUp, .start: throw .badMessage
+                    }
                 } else {
                     while try signals.next() != nil {}
                     while let child = try reapAny() {
@@ -60,6 +63,12 @@ struct JailInit {
                 }
             }
         }
+    }
+
+    /// A terminal without a foreground group is no error: there is nobody to be told.
+    private static func signalForeground(of terminal: consuming Descriptor, _ number: Int32) {
+        guard let group = try? foregroundGroup(of: terminal.raw), group > 1 else { return }
+        try? sendSignal(number, to: -group)
     }
 }
 

@@ -7,6 +7,8 @@ struct SetUp: ~Copyable {
     private let steps: [(index: Int, step: Step)]
     private let descriptors: DescriptorList
     private let filterCount: Int, groupCount: Int
+    /// The directory of the jail's terminals, taken before a command could put another one in its place.
+    private(set) var terminals: Descriptor?
 
     /// Waits for the supervisor's message. When it comes, the id maps are written.
     init(receivedOn control: Int32) throws(Errno) {
@@ -42,13 +44,15 @@ struct SetUp: ~Copyable {
     }
 
     /// Applies every step of jail-init. Returns when each was done, or what failed.
-    func run(spawnerBody: (consuming SpawnerStart) -> Never) -> JailReport {
+    mutating func run(spawnerBody: (consuming SpawnerStart) -> Never) -> JailReport {
         do throws(StepFailure) { return .ready(times: try apply(spawnerBody: spawnerBody)) } catch {
             return error.report
         }
     }
 
-    private func apply(spawnerBody: (consuming SpawnerStart) -> Never) throws(StepFailure) -> [JailReport.StepTime] {
+    private mutating func apply(
+        spawnerBody: (consuming SpawnerStart) -> Never
+    ) throws(StepFailure) -> [JailReport.StepTime] {
         var times: [JailReport.StepTime] = []
         var root: NewRoot?
         var clock = ClockOffset.none
@@ -85,6 +89,7 @@ struct SetUp: ~Copyable {
             // A plan may have thousands of masks; a message holds the times of some hundred steps.
             if times.count < 1000 { times.append(.init(index: index, nanoseconds: monotonicNanoseconds())) }
         }
+        terminals = try? openPlace("/dev/pts")
         // Everything is in place: the spawner may start commands.
         if let gate = gate.take() {
             do throws(Errno) { try gate.writeAll([1]) } catch {

@@ -18,6 +18,8 @@ public struct Events: OptionSet, Sendable {
     public static let error = Events(rawValue: 0x008)
     /// The other side is gone, always reported.
     public static let hangUp = Events(rawValue: 0x010)
+    /// Told only when something new happens, not as long as it is so (EPOLLET, epoll(7)).
+    public static let onChange = Events(rawValue: 1 << 31)
 }
 
 /// A set of watched descriptors.
@@ -118,6 +120,12 @@ public enum Signal {
     public static let pipe = SIGPIPE
     /// The polite request to end.
     public static let terminate = SIGTERM
+    /// The window has another size.
+    public static let windowChange = SIGWINCH
+    /// Ctrl-Z.
+    public static let stop = SIGTSTP
+    /// Goes on after a stop.
+    public static let `continue` = SIGCONT
     /// A child changed state.
     public static let child = SIGCHLD
 

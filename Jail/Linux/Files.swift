@@ -14,6 +14,8 @@ public struct Resolution: OptionSet, Sendable {
     public static let inRoot = Resolution(rawValue: UInt64(RESOLVE_IN_ROOT))
     /// Through no symbolic link at all.
     public static let noSymlinks = Resolution(rawValue: UInt64(RESOLVE_NO_SYMLINKS))
+    /// Into no other mount.
+    public static let noCrossDevice = Resolution(rawValue: UInt64(RESOLVE_NO_XDEV))
     /// Through no magic link of /proc.
     public static let noMagicLinks = Resolution(rawValue: UInt64(RESOLVE_NO_MAGICLINKS))
 }

@@ -1,6 +1,6 @@
 // What the supervisor, jail-init and the spawner say to each other. One message a packet.
 //
-//   supervisor → jail-init   setup (plan, with descriptors), signal
+//   supervisor → jail-init   setup (plan, with descriptors), signal, signalForeground
 //   jail-init  → supervisor  failed, ready, exited
 //   supervisor → spawner     start
 //   spawner    → supervisor  failed, ready, started, notStarted
@@ -13,6 +13,9 @@ public enum Order: Sendable, Hashable {
     case setUp(filters: Int, groups: Int, trees: Int)
     /// To jail-init: send a signal to a command's process group.
     case signal(pid: Int32, number: Int32)
+    /// To jail-init: send a signal to the foreground process group of a terminal, whose number only the jail's own pid
+    /// namespace can tell safely: meanwhile it may be another's outside. Descriptors: the terminal's master.
+    case signalForeground(number: Int32)
     /// To the spawner: start a command. Descriptors: the command's bytes, its stdin, stdout, stderr, and files through which
     /// it enters cgroups of its own.
     case start(groups: Int)
@@ -33,6 +36,9 @@ public enum Order: Sendable, Hashable {
         case .start(let groups):
             writer.write(UInt8(3))
             writer.write(UInt64(groups))
+        case .signalForeground(let number):
+            writer.write(UInt8(4))
+            writer.write(Int64(number))
         }
         return writer.bytes
     }
@@ -47,6 +53,7 @@ public enum Order: Sendable, Hashable {
                 trees: try reader.number(as: Int.self))
         case 2: self = .signal(pid: try reader.number(as: Int32.self), number: try reader.number(as: Int32.self))
         case 3: self = .start(groups: try reader.number(as: Int.self))
+        case 4: self = .signalForeground(number: try reader.number(as: Int32.self))
         default: throw .badMessage
         }
         guard reader.isAtEnd else { throw .badMessage }
@@ -57,7 +64,8 @@ public enum Order: Sendable, Hashable {
 public enum JailReport: Sendable, Hashable {
     /// A step failed; the jail is of no use.
     case failed(index: Int, object: String, errno: Errno)
-    /// All steps are done. Nanoseconds on CLOCK_MONOTONIC after each, with its position in the plan.
+    /// All steps are done. Nanoseconds on CLOCK_MONOTONIC after each, with its position in the plan. From jail-init with
+    /// one descriptor, where the jail has terminals: the directory of its devpts instance.
     case ready(times: [StepTime])
     /// A command runs, with this pid in the jail.
     case started(pid: Int32)

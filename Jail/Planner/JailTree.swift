@@ -23,7 +23,9 @@ extension Planner {
                 Surroundings.configuration(
                     command: command, root: isRoot, hostName: policy.identity.hostname, network: isOpenNetwork))
         }
-        add(.jailInit, Surroundings.deviceDirectory(hasTtyGroup: hasTty))
+        // Root inside may become others, whose terminals are theirs.
+        let terminalOwner = keeperOwns || command.user == IDs.keeper ? nil : command.user
+        add(.jailInit, Surroundings.deviceDirectory(hasTtyGroup: hasTty, owner: terminalOwner))
         add(.jailInit, Surroundings.processDirectory(processesOnly: isPure))
         let disk = policy.resources.disk?.value ?? 1 << 30
         add(

@@ -129,7 +129,9 @@ enum Surroundings {
     }
 
     /// /dev: six devices, the standard links, terminals of its own.
-    static func deviceDirectory(hasTtyGroup: Bool) -> [Action] {
+    ///
+    /// - Parameter owner: whom every terminal belongs to, whoever makes it; nil: to who makes it.
+    static func deviceDirectory(hasTtyGroup: Bool, owner: UInt32?) -> [Action] {
         var actions: [Action] = [.directory(path: "/dev", mode: 0o755, owner: 0)]
         for name in devices {
             actions.append(
@@ -143,6 +145,10 @@ enum Surroundings {
         }
         var parameters = [Parameter("newinstance", ""), Parameter("ptmxmode", "0666"), Parameter("mode", "620")]
         if hasTtyGroup { parameters.append(Parameter("gid", "5")) }
+        // The supervisor makes a command's terminal, and the command must be able to open it again.
+        if let owner { parameters.append(Parameter("uid", "\(owner)")) }
+        // All instances share the kernel's own limit (kernel.pty.max), which one jail must not use up.
+        parameters.append(Parameter("max", "256"))
         actions.append(
             .fileSystem(type: "devpts", path: "/dev/pts", parameters: parameters, attributes: [.noSetUid, .noExec]))
         return actions

@@ -17,6 +17,8 @@ public struct Jail: ~Copyable, Sendable {
     private let range: IdRange?
     private var isEnded = false
     private var maps: [OwnerMap] = []
+    /// The directory of its terminals, as jail-init sent it.
+    private var terminals: Descriptor?
     /// When the supervisor's own steps were done.
     public private(set) var times: [NamedTime]
 
@@ -219,6 +221,29 @@ public struct Jail: ~Copyable, Sendable {
         return seen
     }
 
+    /// Keeps what came with jail-init's report that the jail is ready.
+    mutating func becameReady(with descriptors: consuming DescriptorList) { terminals = try? descriptors.take(0) }
+
+    /// A terminal of the jail's own, which its commands may open as /dev/pts/N. The jail must be ready.
+    func makeTerminal(_ size: TerminalSize) throws(LaunchFailure) -> TerminalPair {
+        guard let directory = terminals.read({ $0.raw }) else {
+            throw LaunchFailure(step: "terminal", object: "/dev/pts", remedy: "this jail has no terminals")
+        }
+        let pair = try step("terminal", "/dev/pts/ptmx") { () throws(Errno) in
+            try TerminalPair(in: directory, size: size)
+        }
+        // Where the mount does not say whose they are, this one would be the supervisor's, whom the jail does not know.
+        if let first = range.read({ $0.first }), plan.commandIdentity?.user == IDs.keeper {
+            try step("terminal", "/dev/pts") { () throws(Errno) in try pair.giveTo(user: first) }
+        }
+        return pair
+    }
+
+    /// Sends a signal to the foreground process group of one of its terminals.
+    func signalForeground(_ number: Int32, of master: Int32) throws(Errno) {
+        try send(Order.signalForeground(number: number).encoded, descriptors: [master], on: control.raw)
+    }
+
     /// Sends a signal to a command's process group.
     func signal(_ number: Int32, to pid: Int32) throws(Errno) {
         try send(Order.signal(pid: pid, number: number).encoded, on: control.raw)
@@ -250,13 +275,16 @@ public struct Jail: ~Copyable, Sendable {
 }
 
 /// One message's bytes; empty when the other side is gone, in whatever way it went.
-func receiveOrEnd(on socket: Int32) throws(Errno) -> [UInt8] {
-    do throws(Errno) { return try receive(on: socket, capacity: 65536).bytes } catch {
+func receiveOrEnd(on socket: Int32) throws(Errno) -> [UInt8] { try receiveMessageOrEnd(on: socket).bytes }
+
+/// The same, with the descriptors that came along.
+func receiveMessageOrEnd(on socket: Int32) throws(Errno) -> Message {
+    do throws(Errno) { return try receive(on: socket, capacity: 65536) } catch {
         guard error == .connectionReset else { throw error }
     }
     // The other side left with a message of ours unread. That is told first, and once; what it said before is
     // still there to be read.
-    return try receive(on: socket, capacity: 65536).bytes
+    return try receive(on: socket, capacity: 65536)
 }
 
 /// A file in memory with these contents, to be read from the start.

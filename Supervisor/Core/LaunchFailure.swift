@@ -45,6 +45,8 @@ public struct LaunchFailure: Error, Sendable, Hashable {
             "the jail's own root is full; this is a defect, please report it with --print-plan"
         case ("cgroups", .accessDenied?), ("cgroups", .readOnly?), ("cgroups", .notPermitted?):
             "the cgroup file system is not writable here; `cordon doctor` names what to delegate"
+        case ("terminal", .noSpace?), ("terminal", .inputOutput?):
+            "too many terminals are open, in the jail (256) or on the machine (kernel.pty.max): close some"
         case (_, .noEntry?): "check that it exists and that you may read it"
         case (_, .accessDenied?): "check its permissions, and those of the directories above it"
         default: "`cordon doctor` tries each primitive and says what is missing"

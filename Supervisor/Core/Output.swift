@@ -82,6 +82,9 @@ struct Masker {
         secrets.isEmpty ? Array(bytes) : take(held + bytes, isLast: false)
     }
 
+    /// Whether there is anything that a person may be waiting to see.
+    var holdsBack: Bool { !held.isEmpty }
+
     /// What was held back, at the end of the stream: a short secret may be in it that a longer one starts with.
     mutating func flush() -> [UInt8] { take(held, isLast: true) }
 

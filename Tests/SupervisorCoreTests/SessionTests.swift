@@ -9,7 +9,7 @@ import Testing
 @testable import SupervisorCore
 
 /// A session of `preset:agent` with limits of its own, in a directory that goes with it.
-private final class Fixture {
+final class Fixture {
     let workspace: String
     let loop: EventLoop
     let session: Session

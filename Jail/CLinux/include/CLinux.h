@@ -5,7 +5,7 @@
 //   2. system calls that glibc 2.36 has no function for, or only a variadic one;
 //   3. code that runs between clone3 and execve, where only raw calls are allowed.
 //
-// Unless it says otherwise, a function returns a non-negative result, or -errno. None allocates or keeps state.
+// Unless it says otherwise, a function returns a non-negative result, or -errno. None allocates, and only one keeps state.
 #ifndef CORDON_CLINUX_H
 #define CORDON_CLINUX_H
 
@@ -158,6 +158,25 @@ int cordon_is_directory(uint32_t mode);
 int cordon_is_regular(uint32_t mode);
 int cordon_is_symlink(uint32_t mode);
 int cordon_is_socket(uint32_t mode);
+
+// MARK: - Terminals (ioctl is variadic)
+
+/// ioctl(2) with TIOCSPTLCK and TIOCGPTPEER, see ioctl_tty(2): the other side of a master, unlocked, opened without a path,
+/// read-write and close-on-exec, nobody's controlling terminal. Returns a descriptor.
+int cordon_terminal_peer(int master);
+
+/// ioctl(2) with TIOCGWINSZ and TIOCSWINSZ.
+int cordon_get_window(int terminal, uint16_t *rows, uint16_t *columns);
+int cordon_set_window(int terminal, uint16_t rows, uint16_t columns);
+
+/// ioctl(2) with TIOCGPGRP, also of a master: the foreground process group as the caller's pid namespace numbers it,
+/// 0 where there is none that it could see.
+int cordon_foreground_group(int terminal);
+
+/// Until it is called with NULL, a crash of this program gives `descriptor` these settings before it goes on as it would
+/// (SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE, SIGABRT). The one thing here that keeps state, since a signal handler finds
+/// nothing else; only for the thread that owns the terminal.
+void cordon_restore_on_crash(int descriptor, const struct termios *settings);
 
 // MARK: - Between clone3 and execve
 

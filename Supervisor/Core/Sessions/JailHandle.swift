@@ -83,6 +83,33 @@ public final class JailHandle: Sendable {
         do throws(Errno) { try result?.get() } catch { throw LaunchFailure(step: "signal", errno: error) }
     }
 
+    /// Takes what jail-init sent with its word that everything is done.
+    func becameReady(with descriptors: consuming DescriptorList) {
+        // Of a jail that has ended meanwhile they are closed.
+        var given: DescriptorList? = consume descriptors
+        jail.withLock { jail in
+            guard var own = jail.take(), let descriptors = given.take() else { return }
+            own.becameReady(with: descriptors)
+            jail = consume own
+        }
+    }
+
+    func makeTerminal(_ size: TerminalSize) throws(LaunchFailure) -> TerminalPair {
+        try jail.withLock { (jail) throws(LaunchFailure) in
+            switch jail {
+            case .some(let jail): return try jail.makeTerminal(size)
+            case .none: throw LaunchFailure(step: "session", remedy: "the jail has ended")
+            }
+        }
+    }
+
+    func signalForeground(_ number: Int32, of master: Int32) throws(LaunchFailure) {
+        let result = jail.withLock { jail in
+            jail.read { jail in Result { () throws(Errno) in try jail.signalForeground(number, of: master) } }
+        }
+        do throws(Errno) { try result?.get() } catch { throw LaunchFailure(step: "signal", errno: error) }
+    }
+
     func failure(index: Int, object: String, errno: Errno) -> LaunchFailure {
         jail.withLock { jail in jail.read { $0.failure(index: index, object: object, errno: errno) } }
             ?? LaunchFailure(step: "jail-init", object: object, errno: errno)

@@ -15,6 +15,10 @@ public struct SessionLimits: Sendable {
     public var perMinute: Int?
     /// Sets of cgroups that are made before they are needed.
     public var spareGroups = 2
+    /// Terminals that are open together; more are refused, since nobody wants to wait for one.
+    public var terminals = 16
+    /// Terminals that are remembered after their end, with what they showed last.
+    public var rememberedTerminals = 16
 
     /// The usual ones.
     public init() {}
@@ -46,6 +50,8 @@ public final class Session {
     private var orderedGroups = 0
     /// When commands were asked for in the last minute, on the monotonic clock.
     private var recent: [UInt64] = []
+    private var terminals: [UInt64: SessionTerminal] = [:]
+    private var endedTerminals: [UInt64] = []
     /// Why its jail is over, where nobody closed it.
     public private(set) var failure: LaunchFailure?
     /// Hears of commands that are remembered no more, for want of room.
@@ -103,8 +109,8 @@ public final class Session {
     /// Every command that is remembered, oldest first.
     public var allCommands: [SessionCommand] { commands.values.sorted { $0.id < $1.id } }
 
-    /// How many commands have not ended.
-    public var activeCount: Int { runningCount + waiting.count }
+    /// How many commands and terminals have not ended.
+    public var activeCount: Int { runningCount + waiting.count + terminals.count - endedTerminals.count }
 
     /// Whether a command may be run now, and the number that it will have.
     ///
@@ -130,22 +136,57 @@ public final class Session {
     /// - Throws: `LaunchFailure` where the session is over or cannot make cgroups.
     public func run(_ request: SessionRequest) throws(LaunchFailure) -> SessionCommand {
         let jail = try openJail()
-        let groups = if let spare = spareGroups.popLast() { spare } else { try jail.makeGroups() }
+        let groups = try takeGroups(jail)
         let command = SessionCommand(
             id: nextNumber, request, jail: jail, groups: groups, masked: prepared.maskedValues, guarantees: guarantees,
-            loop: loop
-        ) { [workers] groups in
-            let box = Handover(groups)
-            workers.perform { _ = box.take() }
-        }
+            loop: loop, dispose: disposing)
         nextNumber += 1
         commands[command.id] = command
         if runningCount < limits.concurrent { start(command) } else { waiting.append(command) }
         return command
     }
 
-    /// Forgets a command that has ended.
+    /// A terminal that may have ended; nil for one that is not known, or not any more.
+    public func terminal(_ id: UInt64) -> SessionTerminal? { terminals[id] }
+
+    /// Every terminal that is remembered, oldest first.
+    public var allTerminals: [SessionTerminal] { terminals.values.sorted { $0.id < $1.id } }
+
+    /// Starts a command on a terminal of its own.
+    ///
+    /// - Throws: `LaunchFailure` where the session is over, has too many terminals, or cannot make cgroups. What fails later
+    ///   is the terminal's outcome.
+    public func open(_ request: TerminalRequest) throws(LaunchFailure) -> SessionTerminal {
+        guard let jail, !jail.isOver else {
+            throw failure ?? LaunchFailure(step: "session", remedy: "it is closed: open a new one")
+        }
+        guard terminals.count - endedTerminals.count < limits.terminals else {
+            throw LaunchFailure(
+                step: "terminal", object: id, remedy: "\(limits.terminals) terminals are open already: close one")
+        }
+        let terminal = SessionTerminal(
+            id: nextNumber, request, jail: jail, groups: try takeGroups(jail), masked: prepared.maskedValues,
+            guarantees: guarantees, loop: loop, dispose: disposing)
+        nextNumber += 1
+        terminals[terminal.id] = terminal
+        terminal.whenEnded { [weak self, unowned terminal] in self?.finished(terminal) }
+        terminal.start(searchPath: prepared.searchPath)
+        return terminal
+    }
+
+    private func finished(_ terminal: SessionTerminal) {
+        statistics.add(terminal.outcome, bytes: terminal.produced)
+        endedTerminals.append(terminal.id)
+        if endedTerminals.count > limits.rememberedTerminals { terminals[endedTerminals.removeFirst()] = nil }
+        prepareGroups()
+    }
+
+    /// Forgets a command or a terminal that has ended.
     public func forget(_ id: UInt64) {
+        if terminals[id]?.state == .ended {
+            terminals[id] = nil
+            endedTerminals.removeAll { $0 == id }
+        }
         guard commands[id]?.state == .ended else { return }
         commands[id] = nil
         ended.removeAll { $0 == id }
@@ -161,14 +202,23 @@ public final class Session {
         for command in abandoned { command.abandon() }
         jail?.end()
         jail = nil
-        dispose(spareGroups)
+        spareGroups.forEach(disposing)
         spareGroups = []
         // Who ends it holds it until it has.
         if let then { workers.perform({ [handle] in handle.end() }, then: then) }
     }
 
-    private func dispose(_ groups: [CommandGroupsBox]) {
-        for box in groups.map(Handover.init) { workers.perform { _ = box.take() } }
+    private func takeGroups(_ jail: SessionJail) throws(LaunchFailure) -> CommandGroupsBox? {
+        if let spare = spareGroups.popLast() { return spare }
+        return try jail.makeGroups()
+    }
+
+    /// Removing groups takes as long as a report: nobody waits for it.
+    private var disposing: (CommandGroupsBox) -> Void {
+        { [workers] groups in
+            let box = Handover(groups)
+            workers.perform { _ = box.take() }
+        }
     }
 
     private func countRequest() throws(LaunchFailure) {

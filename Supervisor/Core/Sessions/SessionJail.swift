@@ -31,6 +31,9 @@ final class SessionJail {
     private var earlyDeaths: [Int32: Death] = [:]
     private var waiting: [Int32: (Death) -> Void] = [:]
     private var groupNumber = 0
+    private var isReady = false
+    /// Whoever needs what only a jail that is ready has.
+    private var awaiting: [Starting] = []
     private(set) var isOver = false
     /// Told once, when the jail is of no use any more.
     private let ended: (LaunchFailure) -> Void
@@ -80,10 +83,31 @@ final class SessionJail {
     func start(
         _ command: CommandRequest, descriptors: (Int32, Int32, Int32), groups: [Int32], _ answer: Starting
     ) throws(LaunchFailure) {
-        if isOver { throw LaunchFailure(step: "session", remedy: "the session's jail has ended: open a new one") }
+        if isOver { throw Self.over }
         try jail.order(command, descriptors: descriptors, groups: groups)
         starting.append(answer)
     }
+
+    /// Calls back when every step inside is done, at once where that is already so; or with what failed.
+    func whenReady(_ action: @escaping () -> Void, failed: @escaping (LaunchFailure) -> Void) {
+        if isReady { return action() }
+        awaiting.append(Starting(started: { _ in action() }, failed: failed))
+    }
+
+    /// A terminal of the jail's, which must be ready.
+    func makeTerminal(_ size: TerminalSize) throws(LaunchFailure) -> TerminalPair {
+        if isOver { throw Self.over }
+        return try jail.makeTerminal(size)
+    }
+
+    /// Sends a signal to the foreground process group of a terminal.
+    func signalForeground(_ number: Int32, of master: Int32) throws(LaunchFailure) {
+        if isOver { throw Self.over }
+        try jail.signalForeground(number, of: master)
+    }
+
+    private static let over = LaunchFailure(
+        step: "session", remedy: "the session's jail has ended: open a new one")
 
     /// Calls back when the process is dead, at once where it is already.
     func whenDead(_ pid: Int32, _ action: @escaping (Death) -> Void) {
@@ -104,17 +128,30 @@ final class SessionJail {
     private func read(_ socket: Int32) {
         guard !isOver else { return }
         do throws(Errno) {
-            let bytes = try receiveOrEnd(on: socket)
-            guard !bytes.isEmpty else {
+            var message = try receiveMessageOrEnd(on: socket)
+            guard !message.bytes.isEmpty else {
                 return stop(
                     LaunchFailure(
                         step: socket == jail.control ? "jail-init" : "spawner",
                         remedy: "it ended unexpectedly: killed from outside, or for want of memory"))
             }
-            handle(try JailReport(bytes))
+            let report = try JailReport(message.bytes)
+            // The spawner says so too; nothing but jail-init's word is of interest, and that once.
+            if case .ready = report, socket == jail.control, !isReady {
+                jail.becameReady(with: message.takeDescriptors())
+                becameReady()
+            }
+            handle(report)
         } catch {
             stop(LaunchFailure(step: "jail-init", errno: error))
         }
+    }
+
+    private func becameReady() {
+        isReady = true
+        let actions = awaiting
+        awaiting = []
+        for action in actions { action.started(0) }
     }
 
     private func handle(_ report: JailReport) {
@@ -146,8 +183,9 @@ final class SessionJail {
         jail.kill()
         let jail = jail
         workers.perform { jail.end() }
-        let abandoned = starting
+        let abandoned = starting + awaiting
         starting = []
+        awaiting = []
         let lost = waiting
         waiting = [:]
         for start in abandoned { start.failed(failure) }

@@ -48,6 +48,7 @@ struct Bench {
         try measureCalls()
         try measureProcesses()
         try measureIdle()
+        try measureTerminals()
         try measureVerdicts()
         rows += try CacheCosts().rows
         measureLoad()
@@ -110,6 +111,16 @@ struct Bench {
 
     private mutating func add(_ time: UInt64?, to samples: inout Samples, _ what: String) {
         if let time { samples.append(time) } else { failures.append("\(what) failed") }
+    }
+
+    // MARK: - A terminal in a live session
+
+    private mutating func measureTerminals() throws {
+        var times = try TerminalTimes(subject)
+        try times.measure(options.iterations)
+        rows.append(Row("terminal: open, write, read back, close", times.whole, target: 4000))
+        rows.append(Row("  a key's echo", times.echo, target: 1000))
+        rows.append(Row("  a key's echo, after 100 ms of rest", times.restedEcho, target: 1000))
     }
 
     // MARK: - cordon run as a process
