@@ -24,7 +24,7 @@ import Testing
                 #expect(one.namespace.get(Array(repeating: 0xFF, count: length - 1) + [0], now: 1) == nil)
             }
         }
-        let keys = one.namespace.keys(matching: .all, now: 1).keys
+        let keys = one.namespace.keys(matching: .all, longest: .max, now: 1).keys
         #expect(Set(keys) == Set((0...40).map { Array(repeating: 0xFF, count: $0) }))
     }
 

@@ -172,7 +172,7 @@ private func matchesByTrying(_ pattern: ArraySlice<UInt8>, _ key: ArraySlice<UIn
             } while cursor != nil
             #expect(found == 40 && (3...40).contains(pages))
         }
-        #expect(one.namespace.keys(matching: .all, now: 0).next == nil)
+        #expect(one.namespace.keys(matching: .all, longest: .max, now: 0).next == nil)
     }
 
     /// A cursor is a number that somebody sends.

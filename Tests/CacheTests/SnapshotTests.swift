@@ -77,7 +77,7 @@ import Testing
         for owner in [0, 1].flatMap({ [CacheOwner(user: $0), CacheOwner(user: $0, session: "session")] }) {
             let old = try #require(store.namespace(of: owner)), new = try #require(loaded.namespace(of: owner))
             #expect(new.isKept)
-            for key in old.keys(matching: .all, limit: .max, examining: .max, now: 0).keys {
+            for key in old.keys(matching: .all, limit: .max, examining: .max, longest: .max, now: 0).keys {
                 try #require(new.get(key, now: 77) == old.get(key, now: 500))
                 if case .milliseconds(let left) = old.timeToLive(key, now: 500) {
                     try #require(new.timeToLive(key, now: 77) == .milliseconds(left))
@@ -93,7 +93,9 @@ import Testing
     }
 
     private func live(_ store: CacheStore, at now: UInt64) -> Int {
-        store.kept.reduce(0) { $0 + $1.keys(matching: .all, limit: .max, examining: .max, now: now).keys.count }
+        store.kept.reduce(0) {
+            $0 + $1.keys(matching: .all, limit: .max, examining: .max, longest: .max, now: now).keys.count
+        }
     }
 
     /// What was not used for longest is still the first to go.
