@@ -93,7 +93,12 @@ private final class CheckpointWork: Sendable {
             _ = try connection.integer("PRAGMA user_version")
             while waitForWork() {
                 do throws(SqliteError) {
-                    _ = try connection.checkpoint()
+                    let (frames, copied) = try connection.checkpoint()
+                    // The first write after a complete checkpoint begins the log anew, for which SQLite waits for the
+                    // disk (sqlite3WalFrames: the header has to be there before frames are overwritten). So it is made
+                    // here: else the start of every command after a pause would wait. If the loop writes now, it was
+                    // not idle.
+                    if frames == copied, frames > 1 { try connection.execute("PRAGMA user_version=\(Schema.version)") }
                     finish(nil)
                 } catch { finish(error) }
             }

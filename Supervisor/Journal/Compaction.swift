@@ -58,8 +58,10 @@ extension Journal {
         let end = monotonicNanoseconds() + Self.slice
         do throws(SqliteError) {
             var isLeft = true
-            try database.transaction { () throws(SqliteError) in
-                repeat { isLeft = try step() } while isLeft && monotonicNanoseconds() < end
+            try patiently { () throws(SqliteError) in
+                try database.transaction { () throws(SqliteError) in
+                    repeat { isLeft = try step() } while isLeft && monotonicNanoseconds() < end
+                }
             }
             boundLog()
             if isLeft { return true }

@@ -196,7 +196,7 @@ public final class Journal {
             if isNew { throw refusal }
             return try hold(rows, refusal)
         }
-        do throws(SqliteError) { try database.write(rows) } catch {
+        do throws(SqliteError) { try patiently { () throws(SqliteError) in try database.write(rows) } } catch {
             let failure = JournalError(error, path: path)
             if failure.kind == .invalid { throw failure }
             refuse(failure)
@@ -205,6 +205,18 @@ public final class Journal {
         }
         afterCommit()
         return .committed
+    }
+
+    /// Tries again where the thread is just beginning the log anew. A transaction that met SQLITE_BUSY has changed
+    /// nothing.
+    func patiently(_ body: () throws(SqliteError) -> Void) throws(SqliteError) {
+        for _ in 0..<20 {
+            do throws(SqliteError) { return try body() } catch {
+                guard error.kind == .busy, checkpointer != nil else { throw error }
+                checkpointer.read { $0.waitUntilIdle(milliseconds: 100) }
+            }
+        }
+        try body()
     }
 
     func refuse(_ failure: JournalError) {
@@ -232,9 +244,11 @@ public final class Journal {
             count += 1
         }
         do throws(SqliteError) {
-            try database.transaction { () throws(SqliteError) in
-                for row in held[..<count] { try database.writer.write(row) }
-                try database.connection.execute("PRAGMA user_version=\(Schema.version)")
+            try patiently { () throws(SqliteError) in
+                try database.transaction { () throws(SqliteError) in
+                    for row in held[..<count] { try database.writer.write(row) }
+                    try database.connection.execute("PRAGMA user_version=\(Schema.version)")
+                }
             }
         } catch { return refuse(JournalError(error, path: path)) }
         held.removeFirst(count)

@@ -10,7 +10,8 @@ final class Place {
     var database: String { state + "/journal.db" }
 
     init() throws {
-        path = FileManager.default.temporaryDirectory.path + "/journal-" + UUID().uuidString
+        // Not in TMPDIR, which others may not pass through.
+        path = "/tmp/cordon-journal-" + UUID().uuidString
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
     }
 
