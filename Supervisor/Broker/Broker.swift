@@ -1,5 +1,6 @@
 // The broker: what clients ask for over their connections, judged, done and answered. It runs on one thread, that of its loop.
 internal import Audit
+internal import Cache
 internal import Caller
 internal import JailPlanner
 internal import Journal
@@ -22,6 +23,8 @@ public struct BrokerSettings: Sendable {
     public var poolMemory: UInt64 = 32 << 20
     /// Requests of one client that may be open at a time.
     public var calls = 1024
+    /// What the cache may hold.
+    var cache = CacheLimits()
     /// What each session may do at a time.
     public var session = SessionLimits()
     /// The directory in which supervisors of one user keep what must not be lost; nil: there is no place for one, and nothing
@@ -51,6 +54,10 @@ public final class Broker {
     let approvals: Approvals
     let pool: WarmPool
     let records: Records
+    let cache: CacheStore
+    /// When something in it expires next.
+    var cacheTimer: EventLoop.Timer?
+    var cacheTimerAt: UInt64 = 0
     /// Sessions whose supervisor died, by id.
     var interrupted: [String: JournalSession] = [:]
     var sessions: [String: OpenSession] = [:]
@@ -81,8 +88,10 @@ public final class Broker {
             home: environment.first { $0.name == "HOME" }?.value,
             cacheHome: environment.first { $0.name == "XDG_CACHE_HOME" }?.value)
         approvals = Approvals(loop: loop)
+        cache = CacheStore(limits: settings.cache)
         pool = WarmPool(
             memory: settings.poolMemory, supervisor: supervisor, filters: filters, workers: workers, loop: loop)
+        loadCache()
         for session in records.interrupted() { interrupted[session.entry.id] = session }
         // Where that cannot be told, nothing can be begun either, and whoever wants to hears why.
         _ = try? records.tell(AuditEvent(.supervisorStarted))
@@ -133,6 +142,7 @@ public final class Broker {
         for connection in connections.values { connection.close() }
         for entry in sessions.values { close(entry, why: "the supervisor was stopped") }
         pool.close()
+        saveCache()
         _ = try? records.tell(AuditEvent(.supervisorStopped))
     }
 
@@ -213,6 +223,17 @@ public final class Broker {
         "command.wait": Broker.waitForCommand,
         "command.kill": Broker.killCommand, "command.list": Broker.listCommands, "command.write": Broker.writeToCommand,
         "command.cleanup": Broker.cleanUpCommands,
+        "terminal.open": Broker.openTerminal, "terminal.write": Broker.writeToTerminal,
+        "terminal.read": Broker.readTerminal, "terminal.clear": Broker.clearTerminal,
+        "terminal.resize": Broker.resizeTerminal, "terminal.signal": Broker.signalTerminal,
+        "terminal.close": Broker.closeTerminal, "terminal.wait": Broker.waitForTerminal,
+        "terminal.list": Broker.listTerminals, "terminal.attach": Broker.attachToTerminal,
+        "cache.get": Broker.getFromCache, "cache.set": Broker.setInCache, "cache.delete": Broker.deleteFromCache,
+        "cache.exists": Broker.existsInCache, "cache.many": Broker.manyInCache, "cache.keys": Broker.keysInCache,
+        "cache.expire": Broker.expireInCache, "cache.increment": Broker.incrementInCache,
+        "cache.compare_and_set": Broker.compareAndSetInCache, "cache.clear": Broker.clearCache,
+        "cache.statistics": Broker.cacheStatistics, "cache.configure": Broker.configureCache,
+        "cache.save": Broker.saveCacheNow,
         "approval.list": Broker.listApprovals, "approval.answer": Broker.answerApproval,
     ]
 
@@ -240,7 +261,7 @@ public final class Broker {
         ])
     }
 
-    private static let features = ["sessions", "commands", "streams", "approvals"]
+    private static let features = ["sessions", "commands", "streams", "terminals", "approvals", "cache", "journal"]
 
     private func health(_ call: Call, _ params: inout Params) throws(RpcError) {
         try params.finish()

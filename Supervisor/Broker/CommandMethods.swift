@@ -114,6 +114,33 @@ extension Broker {
     ) throws(RpcError) -> SessionCommand {
         let number: UInt64
         do throws(LaunchFailure) { number = try entry.session.admit() } catch { throw error.rpc }
+        let started = try recordStart(
+            number, request.arguments, isBackground: request.isBackground, allowed, wish, in: entry, for: call)
+        let command: SessionCommand
+        do throws(LaunchFailure) { command = try entry.session.run(request) } catch {
+            records.note(
+                .commandEnded(session: entry.id, number: number, at: wallMilliseconds(), report: error.json.text))
+            throw error.rpc
+        }
+        command.whenEnded { [weak self, unowned command] in
+            self?.recordEnd(
+                command.outcome, number: number, output: command.produced.output + command.produced.errors, started,
+                in: entry)
+        }
+        return command
+    }
+
+    /// What the record of a command's start is known by.
+    struct StartRecord {
+        fileprivate let about: UInt64
+        fileprivate let who: AuditEvent.Who
+    }
+
+    /// Records a command that is about to start: where that fails, it must not.
+    func recordStart(
+        _ number: UInt64, _ argv: [String], isBackground: Bool, _ allowed: AllowedCommand, _ wish: CommandWish,
+        in entry: OpenSession, for call: Call, facts: JsonObject = [:]
+    ) throws(RpcError) -> StartRecord {
         let who = AuditEvent.Who(call.connection, session: entry.id)
         var event = AuditEvent(.commandStarted, who: who)
         event.method = call.method
@@ -123,34 +150,32 @@ extension Broker {
         event.isJailed = true
         event.verdict = allowed.verdict.json
         event.plan = entry.prepared.planHash
-        event.facts.add("command_number", .count(number))
+        event.facts = facts
+        event.facts.add("number", .count(number))
         let about = try records.tell(event, masked: entry.prepared.jail.maskedValues)
         try records.begin(
             .commandStarted(
                 session: entry.id,
                 CommandEntry(
-                    number: number, arguments: request.arguments, directory: request.directory,
-                    isBackground: request.isBackground, started: wallMilliseconds())))
-        let command: SessionCommand
-        do throws(LaunchFailure) { command = try entry.session.run(request) } catch {
-            records.note(
-                .commandEnded(session: entry.id, number: number, at: wallMilliseconds(), report: error.json.text))
-            throw error.rpc
-        }
-        command.whenEnded { [records, unowned command] in
-            entry.touch()
-            records.note(
-                .commandEnded(
-                    session: entry.id, number: number, at: wallMilliseconds(),
-                    report: reportObject(command.outcome, inline: 0).text))
-            _ = try? records.tell(
-                AuditEvent(ended: command, about: about, who: who), masked: entry.prepared.jail.maskedValues)
-            let reason = command.outcome.reason.rawValue
-            records.metrics.commands.add(1, reason)
-            records.metrics.commandSeconds.observe(Double(command.outcome.durationMilliseconds) / 1000)
-            records.metrics.outputBytes.add(command.produced.output + command.produced.errors)
-        }
-        return command
+                    number: number, arguments: argv, directory: allowed.directory, isBackground: isBackground,
+                    started: wallMilliseconds())))
+        return StartRecord(about: about, who: who)
+    }
+
+    /// Records what became of a command.
+    func recordEnd(
+        _ outcome: Outcome, number: UInt64, output: UInt64, _ started: StartRecord, in entry: OpenSession
+    ) {
+        entry.touch()
+        records.note(
+            .commandEnded(
+                session: entry.id, number: number, at: wallMilliseconds(), report: reportObject(outcome, inline: 0).text))
+        _ = try? records.tell(
+            AuditEvent(ended: outcome, output: output, about: started.about, who: started.who),
+            masked: entry.prepared.jail.maskedValues)
+        records.metrics.commands.add(1, outcome.reason.rawValue)
+        records.metrics.commandSeconds.observe(Double(outcome.durationMilliseconds) / 1000)
+        records.metrics.outputBytes.add(output)
     }
 
     /// The report, once what it says of the output is recorded.

@@ -34,8 +34,12 @@ struct CommandWish {
 
     private enum Standard: String, CaseIterable { case none, open }
 
-    /// - Parameter limits: whether it may name limits of its own.
-    init(_ params: inout Params, isStarted: Bool, limits: Bool = true) throws(RpcError) {
+    /// - Parameters:
+    ///   - limits: whether it may name limits of its own.
+    ///   - isOnTerminal: whether it is to have a terminal, by which it is read and written to.
+    init(
+        _ params: inout Params, isStarted: Bool, limits: Bool = true, isOnTerminal: Bool = false
+    ) throws(RpcError) {
         self.isStarted = isStarted
         let argv = try params.texts("argv"), string = try params.optionalText("command", most: 1 << 17)
         switch (argv, string) {
@@ -50,6 +54,10 @@ struct CommandWish {
         wall = limits ? try params.optionalCount("timeout_ms", 1...UInt64(Int64.max)) : nil
         memory = limits ? try params.optionalCount("memory", 4096...UInt64(Int64.max)) : nil
         pids = limits ? try params.optionalCount("pids", 1...UInt64(Int64.max)) : nil
+        guard !isOnTerminal else {
+            (isBackground, isStreamed, inline) = (true, false, 0)
+            return
+        }
         isBackground = isStarted ? try params.flag("background") : false
         isStreamed = try params.flag("stream")
         inline = Int(try params.optionalCount("inline", 0...Self.mostInline) ?? Self.usualInline)

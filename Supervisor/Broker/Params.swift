@@ -54,8 +54,10 @@ struct Params {
         return number
     }
 
-    mutating func flag(_ name: String) throws(RpcError) -> Bool {
-        guard let value = value(name) else { return false }
+    mutating func flag(_ name: String) throws(RpcError) -> Bool { try optionalFlag(name) ?? false }
+
+    mutating func optionalFlag(_ name: String) throws(RpcError) -> Bool? {
+        guard let value = value(name) else { return nil }
         guard let truth = value.truth else { throw wrong(name, "must be true or false") }
         return truth
     }

@@ -157,17 +157,16 @@ extension AuditEvent.Who {
 
 extension AuditEvent {
     /// What a command that has ended came to.
-    init(ended command: SessionCommand, about: UInt64, who: Who) {
+    init(ended outcome: Outcome, output: UInt64, about: UInt64, who: Who) {
         self.init(.commandEnded, who: who)
         self.about = about
-        let outcome = command.outcome
         result = Result(
             reason: outcome.reason.rawValue, exitCode: outcome.exitCode, signal: outcome.signal,
             durationMilliseconds: outcome.durationMilliseconds)
         peaks = Peaks(
             memory: outcome.usage.peakMemory, pids: outcome.usage.peakPids,
             cpuMilliseconds: outcome.usage.cpuMicroseconds.map { $0 / 1000 },
-            output: command.produced.output + command.produced.errors)
+            output: output)
         if let failure = outcome.failure { facts.add("error", .object(failure.json)) }
     }
 }

@@ -1,5 +1,6 @@
 // Sessions: made, listed, looked at, closed.
 internal import Audit
+internal import Cache
 internal import Caller
 internal import JailPlanner
 internal import Journal
@@ -280,6 +281,7 @@ extension Broker {
         guard sessions.removeValue(forKey: entry.id) != nil else { return }
         if let timer = entry.idleTimer { loop.cancel(timer) }
         entry.session.close(then: then)
+        if let space = cache.namespace(of: CacheOwner(user: entry.user, session: entry.id)) { cache.drop(space) }
         records.note(.sessionClosed(session: entry.id, at: wallMilliseconds()))
         var event = AuditEvent(.sessionClosed, who: AuditEvent.Who(user: entry.user, session: entry.id))
         event.facts.add("why", .string(why))
@@ -344,7 +346,7 @@ extension Broker {
     }
 }
 
-private func isNameByte(_ byte: UInt8) -> Bool {
+func isNameByte(_ byte: UInt8) -> Bool {
     switch byte {
     case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
         UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "_"):
