@@ -27,6 +27,8 @@ final class Question {
         case approved(ApprovalRules.Scope)
         case denied
         case expired
+        /// Nobody wants to know any more.
+        case withdrawn
     }
 
     fileprivate init(
@@ -93,8 +95,7 @@ final class Approvals {
 
     /// Takes a question back.
     func withdraw(_ question: Question) {
-        guard questions.removeValue(forKey: question.id) != nil else { return }
-        if let timer = question.timer { loop.cancel(timer) }
+        finish(question, .withdrawn)
     }
 
     /// Answers.

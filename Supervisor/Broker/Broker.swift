@@ -64,6 +64,8 @@ public final class Broker {
     /// Sessions that are being made.
     var sessionsToCome = 0
     var namesToCome: Set<String> = []
+    var reservations: [UInt64: Reservation] = [:]
+    var nextReservation: UInt64 = 0
     private var connections: [UInt64: Connection] = [:]
     private var nextConnection: UInt64 = 1
     private var listeners: [EventLoop.Watch] = []
@@ -267,8 +269,10 @@ public final class Broker {
         try params.finish()
         call.answer([
             "status": .string(records.refusal == nil ? "ok" : "refusing"),
-            "reason": records.refusal.map { .string($0) } ?? .null, "uptime_ms": .count((monotonicNanoseconds() - startedAt) / 1_000_000),
-            "sessions": .number(Int64(sessions.count)), "interrupted": .number(Int64(interrupted.count)), "clients": .number(Int64(connections.count)),
+            "reason": records.refusal.map { .string($0) } ?? .null,
+            "uptime_ms": .count((monotonicNanoseconds() - startedAt) / 1_000_000),
+            "sessions": .number(Int64(sessions.count)), "interrupted": .number(Int64(interrupted.count)),
+            "clients": .number(Int64(connections.count)),
             "ready_jails": .number(Int64(pool.count)), "requests": .count(requests),
         ])
     }

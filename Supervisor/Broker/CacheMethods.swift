@@ -229,7 +229,9 @@ extension Broker {
 
     /// Takes up what was kept. What is damaged is left where it is, and not used.
     func loadCache() {
-        guard let directory = records.directory, let place = try? open(directory, [.readOnly, .directory]) else { return }
+        guard let directory = records.directory, let place = try? open(directory, [.readOnly, .directory]) else {
+            return
+        }
         do throws(SnapshotError) {
             try cache.load(from: place.raw, name: Self.snapshotName, now: now, wall: wallMilliseconds())
             watchExpiry()
@@ -242,7 +244,9 @@ extension Broker {
 
     /// Writes what is to be kept; in good order this is the last thing.
     func saveCache() {
-        guard let directory = records.directory, let place = try? open(directory, [.readOnly, .directory]) else { return }
+        guard let directory = records.directory, let place = try? open(directory, [.readOnly, .directory]) else {
+            return
+        }
         do throws(SnapshotError) {
             try cache.save(in: place.raw, name: Self.snapshotName, now: now, wall: wallMilliseconds())
         } catch {
@@ -254,25 +258,27 @@ extension Broker {
         try params.finish()
         guard let directory = records.directory else { throw RpcError(.storage, "there is no state directory") }
         let snapshot = cache.snapshot(now: now, wall: wallMilliseconds())
-        workers.perform({ () -> SnapshotError? in
-            do throws(SnapshotError) {
-                let place: Descriptor
-                do throws(Errno) { place = try open(directory, [.readOnly, .directory]) } catch {
-                    throw .system(.open, error)
+        workers.perform(
+            { () -> SnapshotError? in
+                do throws(SnapshotError) {
+                    let place: Descriptor
+                    do throws(Errno) { place = try open(directory, [.readOnly, .directory]) } catch {
+                        throw .system(.open, error)
+                    }
+                    var writer = try SnapshotWriter(snapshot, in: place.raw, name: Self.snapshotName)
+                    while try writer.step() {}
+                    return nil
+                } catch {
+                    return error
                 }
-                var writer = try SnapshotWriter(snapshot, in: place.raw, name: Self.snapshotName)
-                while try writer.step() {}
-                return nil
-            } catch {
-                return error
-            }
-        }, then: { error in
-            if let error {
-                call.fail(RpcError(.storage, "the cache cannot be written: \(error)"))
-            } else {
-                call.answer([:])
-            }
-        })
+            },
+            then: { error in
+                if let error {
+                    call.fail(RpcError(.storage, "the cache cannot be written: \(error)"))
+                } else {
+                    call.answer([:])
+                }
+            })
     }
 }
 
@@ -289,7 +295,8 @@ private func caching<Result>(_ body: () throws(CacheError) -> Result) throws(Rpc
     do throws(CacheError) { return try body() } catch {
         let (reason, message): (String, String) =
             switch error {
-            case .keyTooLong(let size): ("key_too_long", "a key has at most \(CacheLimits.longestKey) bytes, not \(size)")
+            case .keyTooLong(let size):
+                ("key_too_long", "a key has at most \(CacheLimits.longestKey) bytes, not \(size)")
             case .valueTooLong(let size):
                 ("value_too_long", "a value has at most \(CacheLimits.longestValue) bytes, not \(size)")
             case .overQuota(let cost): ("over_quota", "it would cost \(cost) bytes, more than there is room for at all")

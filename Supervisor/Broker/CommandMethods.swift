@@ -98,7 +98,7 @@ extension Broker {
             environment: allowed.environment.map { $0.name + "=" + $0.value })
         let resources = entry.prepared.policy.resources
         request.input = wish.input
-        request.wallLimit = wish.wall ?? (wish.isStarted ? nil : resources.wall?.value)
+        request.wallLimit = wish.wall ?? resources.wall?.value
         request.cpuLimit = resources.cpu?.value
         request.outputLimit = resources.output?.value ?? 2 << 20
         request.killsOnOutput = resources.outputAction.value == .kill
@@ -169,7 +169,8 @@ extension Broker {
         entry.touch()
         records.note(
             .commandEnded(
-                session: entry.id, number: number, at: wallMilliseconds(), report: reportObject(outcome, inline: 0).text))
+                session: entry.id, number: number, at: wallMilliseconds(), report: reportObject(outcome, inline: 0).text
+            ))
         _ = try? records.tell(
             AuditEvent(ended: outcome, output: output, about: started.about, who: started.who),
             masked: entry.prepared.jail.maskedValues)
@@ -181,7 +182,9 @@ extension Broker {
     /// The report, once what it says of the output is recorded.
     private func report(_ command: SessionCommand, in entry: OpenSession, inline: Int) throws(RpcError) -> JsonObject {
         for (isErrors, stream) in [(false, command.outcome.output), (true, command.outcome.errors)] {
-            try acknowledge(stream, total: isErrors ? command.produced.errors : command.produced.output, inline, isErrors, command, entry)
+            try acknowledge(
+                stream, total: isErrors ? command.produced.errors : command.produced.output, inline, isErrors, command,
+                entry)
         }
         var report = reportObject(command.outcome, inline: inline)
         report.add("command", .count(command.id))
@@ -217,9 +220,7 @@ extension Broker {
             var incoming: IncomingStream?
             let stream = connection.openIncoming(
                 { [weak command] bytes in
-                    guard let command, command.takesInput else { return }
-                    command.write(bytes)
-                    command.whenInputRoom { incoming?.grant() }
+                    command?.write(bytes) { if $0 { incoming?.grant() } }
                 }, end: { [weak command] in command?.closeInput() })
             incoming = stream
             command.whenEnded { [weak connection] in connection?.closeIncoming(stream.number) }
@@ -325,17 +326,14 @@ extension Broker {
                 "it takes no input: it has ended, its input is closed, or it was started without \"stdin\": \"open\"",
                 ["command": .count(command.id)])
         }
-        func write() {
-            command.write(bytes)
-            if closes { command.closeInput() }
+        // A writer that is faster than the command waits, and nobody else.
+        command.write(bytes) { [unowned command] isTaken in
+            guard isTaken else {
+                return call.fail(RpcError(.ended, "it took no more of its input", ["command": .count(command.id)]))
+            }
             call.answer(["written": .number(Int64(bytes.count))])
         }
-        // A writer that is faster than the command waits, and nobody else.
-        if command.inputRoom >= bytes.count {
-            write()
-        } else {
-            command.whenInputRoom { if !call.isAnswered { write() } }
-        }
+        if closes { command.closeInput() }
     }
 
     func cleanUpCommands(_ call: Call, _ params: inout Params) throws(RpcError) {
@@ -404,12 +402,28 @@ private struct Reading {
     }
 }
 
+/// Words, as far as they fit where many of them are told: the rest is left out, with a mark.
+func shortened(_ words: [String]) -> JsonValue {
+    var left = 1024
+    var told: [JsonValue] = []
+    for word in words {
+        let size = word.utf8.count
+        guard size <= left else {
+            told.append(.string(String(decoding: word.utf8.prefix(left), as: UTF8.self) + "…"))
+            break
+        }
+        left -= size + 1
+        told.append(.string(word))
+    }
+    return .array(told)
+}
+
 extension SessionCommand {
     /// What is known of it now.
     var summary: JsonObject {
         var json: JsonObject = [
             "command": .count(id), "state": .string(state.rawValue),
-            "argv": .array(request.arguments.map { .string($0) }), "cwd": .string(request.directory),
+            "argv": shortened(request.arguments), "cwd": .string(request.directory),
             "background": .bool(request.isBackground), "duration_ms": .count(elapsedMilliseconds),
             "stdout_bytes": .count(produced.output), "stderr_bytes": .count(produced.errors),
         ]

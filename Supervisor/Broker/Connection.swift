@@ -136,7 +136,13 @@ final class Connection {
 
     func send(_ message: RpcMessage) {
         guard !isClosed else { return }
-        let payload = message.encoded
+        var payload = message.encoded
+        if payload.count > Frame.longestPayload {
+            // What is not asked for is not missed; an answer must come, whatever it says.
+            guard case .response(let id, _) = message else { return }
+            let error = RpcError(.limit, "the answer is longer than a frame: ask for less", ["limit": .string("frame")])
+            payload = RpcMessage.response(id: id, .failure(error)).encoded
+        }
         Frame.appendHeader(.control, stream: 0, payloadSize: payload.count, to: &outbox)
         outbox += payload
         if !isBatching { flush() }
@@ -266,6 +272,8 @@ final class OutgoingStream: OutputSink {
     let number: UInt32
     private weak var connection: Connection?
     private var credit = 0
+    private var pending: ArraySlice<UInt8> = []
+    private var isEnded = false
     private let resume: () -> Void
     /// Whether somebody was told that there is no room.
     private(set) var waits = false
@@ -279,13 +287,26 @@ final class OutgoingStream: OutputSink {
     var room: Int {
         // Without a client everything is taken, and goes nowhere.
         guard let connection, !connection.isClosed else { return Int.max }
-        let room = min(credit, connection.room, Frame.longestPayload)
+        let room = pending.isEmpty ? min(credit, connection.room, Frame.longestPayload) : 0
         if room == 0 { waits = true }
         return room
     }
 
+    /// What is more than there is credit for waits: the last of a command that is dead, which is a pipe's content at most.
     func take(_ bytes: ArraySlice<UInt8>) {
-        credit -= min(credit, bytes.count)
+        guard connection.map({ !$0.isClosed }) ?? false else { return }
+        if pending.isEmpty {
+            let sent = bytes.prefix(credit)
+            send(sent)
+            pending = bytes.dropFirst(sent.count)
+        } else {
+            pending += bytes
+        }
+        if !pending.isEmpty { waits = true }
+    }
+
+    private func send(_ bytes: ArraySlice<UInt8>) {
+        credit -= bytes.count
         var rest = bytes
         while !rest.isEmpty {
             connection?.send(.data, stream: number, rest.prefix(Frame.longestPayload))
@@ -294,6 +315,12 @@ final class OutgoingStream: OutputSink {
     }
 
     func end() {
+        isEnded = true
+        finish()
+    }
+
+    private func finish() {
+        guard isEnded, pending.isEmpty else { return }
         connection?.send(.end, stream: number, [])
         connection?.forget(outgoing: number)
     }
@@ -301,7 +328,13 @@ final class OutgoingStream: OutputSink {
     fileprivate func add(credit count: UInt32) {
         // More than this is as good as no bound.
         credit = min(credit + Int(count), 1 << 40)
-        if waits { wake() }
+        if !pending.isEmpty {
+            let sent = pending.prefix(credit)
+            send(sent)
+            pending = pending.dropFirst(sent.count)
+            finish()
+        }
+        if waits, pending.isEmpty { wake() }
     }
 
     fileprivate func wake() {

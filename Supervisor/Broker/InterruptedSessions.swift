@@ -126,7 +126,7 @@ extension JournalCommand {
     fileprivate var summary: JsonObject {
         var json: JsonObject = [
             "command": .count(entry.number), "state": .string(stateName),
-            "argv": .array(entry.arguments.map { .string($0) }), "cwd": .string(entry.directory),
+            "argv": shortened(entry.arguments), "cwd": .string(entry.directory),
             "background": .bool(entry.isBackground), "stdout_bytes": .count(output.end),
             "stderr_bytes": .count(errors.end),
         ]

@@ -143,7 +143,9 @@ extension Broker {
     }
 
     /// Records what was asked and what was said.
-    private func tell(_ kind: AuditEvent.Kind, _ question: String, _ facts: JsonObject, in entry: OpenSession, _ who: Connection) throws(RpcError) {
+    private func tell(
+        _ kind: AuditEvent.Kind, _ question: String, _ facts: JsonObject, in entry: OpenSession, _ who: Connection
+    ) throws(RpcError) {
         var event = AuditEvent(kind, who: AuditEvent.Who(who, session: entry.id))
         event.facts = ["approval": .string(question)]
         for name in facts.names { if let value = facts[name] { event.facts.add(name, value) } }
@@ -177,6 +179,7 @@ extension Broker {
                 }
                 then(.success(()))
             case .denied: then(.failure(RpcError(.denied, "it was denied: \(verdict.sentence)", verdict.json)))
+            case .withdrawn: then(.failure(RpcError(.cancelled, "it was taken back")))
             case .expired:
                 then(.failure(RpcError(.notApproved, "nobody answered in time: \(verdict.sentence)", verdict.json)))
             }
@@ -221,12 +224,14 @@ extension Broker {
         return clean
     }
 
-    /// The session's variables with those of the request, which the policy may refuse.
+    /// The session's variables with those of the request. The policy may refuse these, and limits that are not within its own.
     private func environment(
         _ wish: CommandWish, in entry: OpenSession
     ) throws(RpcError) -> [(name: String, value: String)] {
         var variables = entry.prepared.jail.environment
-        guard !wish.environment.isEmpty else { return variables }
+        guard !wish.environment.isEmpty || wish.wall != nil || wish.memory != nil || wish.pids != nil else {
+            return variables
+        }
         // What a shell runs or obeys before the string that was judged.
         if case .string = wish.subject, let name = wish.environment.first(where: { isReadByShell($0.name) })?.name {
             throw RpcError(
@@ -236,7 +241,9 @@ extension Broker {
         var checked = entry.prepared.policy
         do throws(PolicyError) {
             try checked.tighten(
-                to: RequestLimits(environment: wish.environment.map { ($0.name, $0.value) }),
+                to: RequestLimits(
+                    wall: wish.wall, memory: wish.memory, pids: wish.pids,
+                    environment: wish.environment.map { ($0.name, $0.value) }),
                 machineMemory: supervisor.machine.memory)
         } catch {
             throw Refusal(error, by: entry.prepared.specification.policy).rpc

@@ -43,7 +43,9 @@ final class Records {
             let journal = try Journal.openSlot(in: state + "/supervisors")
             let directory = state + "/supervisors/\(journal.slot ?? 0)"
             if let aside = journal.opening.movedAside {
-                log.error("the journal was damaged", ["moved_to": .string(aside.path), "why": .string(aside.reason.description)])
+                log.error(
+                    "the journal was damaged",
+                    ["moved_to": .string(aside.path), "why": .string(aside.reason.description)])
             }
             self.journal = journal
             self.directory = directory
@@ -80,7 +82,8 @@ final class Records {
         guard let audit else { throw RpcError(.storage, "nothing new is begun: \(missing ?? "there is no audit log")") }
         do throws(AuditError) { return try audit.append(event, masked: masked) } catch {
             log.error("the audit log takes nothing", ["why": .string(error.description)])
-            throw RpcError(.storage, "nothing new is begun: \(error.description)", ["reason": .string(error.description)])
+            throw RpcError(
+                .storage, "nothing new is begun: \(error.description)", ["reason": .string(error.description)])
         }
     }
 

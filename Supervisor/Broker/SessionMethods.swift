@@ -61,6 +61,12 @@ final class OpenSession {
     }
 }
 
+/// Room that was promised to a session that is being made.
+struct Reservation {
+    let user: UInt32
+    let policy: Policy
+}
+
 extension Broker {
     /// A session of the caller's, by id or name.
     func session(_ params: inout Params, of call: Call) throws(RpcError) -> OpenSession {
@@ -119,9 +125,14 @@ extension Broker {
         let environment = environment, machine = supervisor.machine, programs = settings.programs
         sessionsToCome += 1
         if let name { namesToCome.insert(name) }
-        func failed(_ error: RpcError) {
+        var reservation: UInt64?
+        func arrived() {
             sessionsToCome -= 1
             if let name { namesToCome.remove(name) }
+            if let reservation { reservations[reservation] = nil }
+        }
+        func failed(_ error: RpcError) {
+            arrived()
             call.fail(error)
             considerIdleness()
         }
@@ -148,8 +159,7 @@ extension Broker {
                 let entry = OpenSession(
                     id: id, name: name, user: call.connection.peer.user, prepared: prepared, session: session,
                     idle: idle, isBound: isBound, connection: call.connection)
-                sessionsToCome -= 1
-                if let name { namesToCome.remove(name) }
+                arrived()
                 sessions[id] = entry
                 watchIdleness(of: entry)
                 then(entry)
@@ -229,10 +239,12 @@ extension Broker {
         (try records.commands(of: session.entry.id).map(\.entry.number).max() ?? 0) + 1
     }
 
-    /// Whether there is room for one more. Limits are reserved: what all of them could use together is bounded, not what they
-    /// use now, so that none can take what another was promised.
-    private func admit(_ policy: Policy, user: UInt32) throws(RpcError) {
-        let own = sessions.values.count { $0.user == user } + sessionsToCome - 1
+    /// Takes room for one more. Limits are reserved: what all sessions could use together is bounded, not what they use now, so
+    /// that none can take what another was promised.
+    ///
+    /// - Returns: what the room is known by, until the session is there.
+    private func reserve(_ policy: Policy, user: UInt32) throws(RpcError) -> UInt64 {
+        let own = sessions.values.count { $0.user == user } + reservations.values.count { $0.user == user }
         guard own < settings.sessions else {
             throw RpcError(
                 .limit, "\(settings.sessions) sessions are open already: close one", ["limit": .string("sessions")])
@@ -240,6 +252,9 @@ extension Broker {
         let machineMemory = supervisor.machine.memory
         try admit("memory", settings.memory, policy) { $0.resources.memory?.value.bytes(ofMachine: machineMemory) }
         try admit("pids", settings.pids, policy) { $0.resources.pids?.value }
+        nextReservation += 1
+        reservations[nextReservation] = Reservation(user: user, policy: policy)
+        return nextReservation
     }
 
     private func admit(
@@ -252,8 +267,9 @@ extension Broker {
                 "all sessions together have a limit on \(what), so each needs one: name it, or set it in the policy",
                 ["limit": .string(what)])
         }
-        let taken = sessions.values.reduce(UInt64(0)) { sum, entry in
-            sum.addingReportingOverflow(amount(entry.prepared.policy) ?? 0).partialValue
+        let others = sessions.values.map(\.prepared.policy) + reservations.values.map(\.policy)
+        let taken = others.reduce(UInt64(0)) { sum, other in
+            sum.addingReportingOverflow(amount(other) ?? 0).partialValue
         }
         guard taken.addingReportingOverflow(wanted).partialValue <= bound else {
             throw RpcError(

@@ -20,7 +20,7 @@ extension Broker {
         request.idleLimit = try params.optionalCount("idle_ms", 1...31_536_000_000)
         if let bytes = try params.optionalCount("buffer", 4096...(64 << 20)) { request.outputCapacity = Int(bytes) }
         try params.finish()
-        request.wallLimit = wish.wall
+        request.wallLimit = wish.wall ?? entry.prepared.policy.resources.wall?.value
         request.memory = wish.memory
         request.pids = wish.pids
         try judge(wish, in: entry, for: call) { [weak self] result in
@@ -170,7 +170,9 @@ extension Broker {
         let terminal = try terminal(&params, in: entry)
         let signal = try params.text("signal")
         try params.finish()
-        guard let number = Signal.number(signal) else { throw params.wrong("signal", "must be a signal's name or number") }
+        guard let number = Signal.number(signal) else {
+            throw params.wrong("signal", "must be a signal's name or number")
+        }
         do throws(LaunchFailure) { try terminal.signal(number) } catch { throw error.rpc }
         call.answer(["state": .string(terminal.state.rawValue)])
     }
@@ -297,7 +299,7 @@ extension SessionTerminal {
     fileprivate var summary: JsonObject {
         var json: JsonObject = [
             "terminal": .count(id), "state": .string(state.rawValue),
-            "argv": .array(request.arguments.map { .string($0) }), "cwd": .string(request.directory),
+            "argv": shortened(request.arguments), "cwd": .string(request.directory),
             "rows": .number(Int64(size.rows)), "columns": .number(Int64(size.columns)), "total": .count(produced),
             "oldest": .count(oldest),
         ]

@@ -104,6 +104,14 @@ struct CommandGroups: ~Copyable, Sendable {
         if isUnified, let killable { try CgroupMaker.limitVersion2(limits, killable) }
     }
 
+    /// Whether nobody is in them.
+    var isEmpty: Bool {
+        guard let directory = killable ?? directories.first,
+            let text = try? readText(directory + "/cgroup.procs")
+        else { return true }
+        return text.isEmpty
+    }
+
     /// Kills whatever is in them.
     func kill() {
         if let killable {

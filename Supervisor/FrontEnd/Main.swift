@@ -27,7 +27,9 @@ struct Cordon {
         case "completion": completionCommand(Array(arguments.dropFirst()))
         case nil: leave(printing: help, code: ExitCode.cordonFailed, to: 2)
         case .some(let other):
-            let known = ["run", "policy", "session", "approve", "deny", "audit", "doctor", "help", "version", "completion"]
+            let known = [
+                "run", "policy", "session", "approve", "deny", "audit", "doctor", "help", "version", "completion",
+            ]
             fail(
                 UsageError(
                     "unknown command \"\(other)\"",

@@ -128,43 +128,45 @@ final class CommandStream {
     }
 }
 
-/// What goes to a command's standard input: written as it takes it, kept until then.
+/// What goes to a command's standard input: written as it takes it, kept until then, in the order in which it came.
 final class CommandInput {
-    /// So many bytes may wait.
-    static let most = 1 << 20
+    /// So many bytes may wait; a single writing may have more.
+    private static let most = 1 << 20
 
     private let loop: EventLoop
     private var target: Descriptor?
     private var pending: ArraySlice<UInt8> = []
     private var watch: EventLoop.Watch?
-    private var isFinished = false
-    private var roomHandlers: [() -> Void] = []
+    private var isFinished = false, isClosed = false
+    /// Those for whom there is no room yet, in order.
+    private var waiting: [(bytes: [UInt8], taken: (Bool) -> Void)] = []
 
     init(loop: EventLoop) { self.loop = loop }
 
     deinit { if let watch { loop.unwatch(watch) } }
 
     /// Whether more may be written.
-    var isOpen: Bool { target != nil && !isFinished }
-
-    /// How many bytes more it takes.
-    var room: Int { isOpen ? max(0, Self.most - pending.count) : 0 }
+    var isOpen: Bool { !isClosed && !isFinished }
 
     /// Makes the pipe; returns the end that the command reads from.
     func open() throws(LaunchFailure) -> Descriptor {
-        try step("pipe") { () throws(Errno) in
+        let reading = try step("pipe") { () throws(Errno) in
             var pipe = try makePipe()
             let writing = try pipe.takeWriting()
             try writing.setNonBlocking(true)
             target = consume writing
             return try pipe.takeReading()
         }
+        feed()
+        return reading
     }
 
-    /// Adds bytes, however many.
-    func write(_ bytes: [UInt8]) {
-        guard isOpen else { return }
-        pending += bytes
+    /// Adds bytes behind those that came before.
+    ///
+    /// - Parameter taken: called when there is room for them, with false where nothing is taken any more.
+    func write(_ bytes: [UInt8], taken: @escaping (Bool) -> Void = { _ in }) {
+        guard isOpen else { return taken(false) }
+        waiting.append((bytes, taken))
         feed()
     }
 
@@ -174,43 +176,49 @@ final class CommandInput {
         feed()
     }
 
-    /// Calls back once it takes more than it does now, or nothing any more.
-    func whenRoom(_ action: @escaping () -> Void) {
-        if isOpen, pending.count > Self.most / 2 { roomHandlers.append(action) } else { action() }
-    }
-
     /// Ends it at once.
     func close() {
-        if let watch { loop.unwatch(watch) }
-        watch = nil
+        isClosed = true
+        stopWatching()
         target = nil
         pending = []
-        tellRoom()
+        let refused = waiting
+        waiting = []
+        for writer in refused { writer.taken(false) }
     }
 
-    private func tellRoom() {
-        let handlers = roomHandlers
-        roomHandlers = []
-        for handler in handlers { handler() }
+    private func stopWatching() {
+        if let watch { loop.unwatch(watch) }
+        watch = nil
+    }
+
+    /// Lets those in for whom there is room.
+    private func admit() {
+        while let next = waiting.first, pending.isEmpty || pending.count + next.bytes.count <= Self.most {
+            waiting.removeFirst()
+            pending += next.bytes
+            next.taken(true)
+        }
     }
 
     private func feed() {
+        admit()
         while let raw = target.read({ $0.raw }), !pending.isEmpty {
             do throws(Errno) {
                 let count = try Linux.write(raw, pending.prefix(65536))
                 pending = pending.dropFirst(count)
+                admit()
             } catch {
                 // Who reads it no more has closed it; that is no error of the command's.
                 guard error == .again else { return close() }
                 if watch == nil { watch = try? loop.watch(raw, .writable) { [weak self] _ in self?.feed() } }
-                if pending.count <= Self.most / 2 { tellRoom() }
                 return
             }
         }
+        guard pending.isEmpty else { return }
+        // Memory for what is written is not kept.
         pending = []
-        if let watch { loop.unwatch(watch) }
-        watch = nil
-        if isFinished { target = nil }
-        tellRoom()
+        stopWatching()
+        if isFinished, target != nil { target = nil }
     }
 }

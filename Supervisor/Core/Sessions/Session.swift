@@ -142,6 +142,7 @@ public final class Session {
             loop: loop, dispose: disposing)
         nextNumber += 1
         commands[command.id] = command
+        command.whenEnded { [weak self, unowned command] in self?.finished(command) }
         if runningCount < limits.concurrent { start(command) } else { waiting.append(command) }
         return command
     }
@@ -197,9 +198,7 @@ public final class Session {
     /// - Parameter then: called when every process is dead and nothing is left of the jail.
     public func close(then: (() -> Void)? = nil) {
         whenFailed = nil
-        let abandoned = waiting
-        waiting = []
-        for command in abandoned { command.abandon() }
+        for command in waiting { command.abandon() }
         jail?.end()
         jail = nil
         spareGroups.forEach(disposing)
@@ -235,20 +234,23 @@ public final class Session {
 
     private func start(_ command: SessionCommand) {
         runningCount += 1
-        command.whenEnded { [weak self, unowned command] in self?.finished(command) }
         command.start(searchPath: prepared.searchPath, null: null)
     }
 
     private func finished(_ command: SessionCommand) {
-        runningCount -= 1
+        // One that was killed before its turn came never ran.
+        let isQueued = waiting.contains { $0 === command }
+        if isQueued { waiting.removeAll { $0 === command } } else { runningCount -= 1 }
         statistics.add(command.outcome, bytes: command.produced.output + command.produced.errors)
         ended.append(command.id)
-        if ended.count > limits.remembered {
-            let oldest = ended.removeFirst()
+        // What a background command left running goes on until somebody wants it to end.
+        if ended.count > limits.remembered, let place = ended.firstIndex(where: { commands[$0]?.hasSurvivors != true })
+        {
+            let oldest = ended.remove(at: place)
             commands[oldest] = nil
             whenForgotten?(oldest)
         }
-        if !waiting.isEmpty, jail != nil { start(waiting.removeFirst()) }
+        if !isQueued, !waiting.isEmpty, jail != nil { start(waiting.removeFirst()) }
         prepareGroups()
     }
 

@@ -173,24 +173,26 @@ public final class SessionCommand {
 
     /// Sends a signal to its whole tree: SIGKILL to every process, any other to its process group.
     public func kill(_ number: Int32) throws(LaunchFailure) {
+        if state == .queued {
+            // It never begins.
+            outcome.reason = .signaled
+            outcome.signal = number
+            return end()
+        }
         // What comes before its pid is known waits for it: its output may be there before.
-        if state == .queued || state == .starting { return earlySignals.append(number) }
+        if state == .starting { return earlySignals.append(number) }
         if number == Signal.kill, let groups { groups.groups.kill() }
         guard state == .running, let pid else { return }
         try jail.signal(number, to: pid)
     }
 
     /// Whether its standard input takes more.
-    public var takesInput: Bool { request.input == .later && state != .ended && (input.isOpen || state == .queued) }
+    public var takesInput: Bool { request.input == .later && state != .ended && input.isOpen }
 
-    /// How many bytes it takes without letting them wait for long.
-    public var inputRoom: Int { input.room }
-
-    /// Writes to its standard input.
-    public func write(_ bytes: [UInt8]) { input.write(bytes) }
-
-    /// Calls back once its standard input takes more, or nothing any more.
-    public func whenInputRoom(_ action: @escaping () -> Void) { input.whenRoom(action) }
+    /// Writes to its standard input, behind what was written before.
+    ///
+    /// - Parameter taken: called when there is room for it, with false where it takes nothing any more.
+    public func write(_ bytes: [UInt8], taken: @escaping (Bool) -> Void = { _ in }) { input.write(bytes, taken: taken) }
 
     /// Closes its standard input behind what was written.
     public func closeInput() { input.finish() }
@@ -204,6 +206,9 @@ public final class SessionCommand {
 
     /// How many bytes there were.
     public var produced: (output: UInt64, errors: UInt64) { (output.capture.total, errors.capture.total) }
+
+    /// Whether something that it left running goes on.
+    var hasSurvivors: Bool { state == .ended && groups.map { !$0.groups.isEmpty } ?? false }
 
     /// What it used, and while it runs, what it has used so far.
     public var usage: CgroupUsage {
