@@ -151,6 +151,7 @@ extension Broker {
                         id: id, jail, supervisor: supervisor, workers: workers, loop: loop, limits: limits,
                         firstCommand: first)
                 } catch {
+                    records.note(.sessionClosed(session: id, at: wallMilliseconds()))
                     throw error.rpc
                 }
                 session.whenForgotten = { [records] number in
@@ -182,7 +183,7 @@ extension Broker {
                 guard let self else { return }
                 do throws(RpcError) {
                     let prepared = try result.get()
-                    try admit(prepared.policy, user: call.connection.peer.user)
+                reservation = try reserve(prepared.policy, user: call.connection.peer.user)
                     if let jail = pool.take(prepared.planHash) {
                         started(jail, prepared)
                     } else {
