@@ -43,6 +43,9 @@ struct SetUp: ~Copyable {
         return programs
     }
 
+    /// The spawner's pid, once there is one.
+    private(set) var spawner: Int32 = 0
+
     /// Applies every step of jail-init. Returns when each was done, or what failed.
     mutating func run(spawnerBody: (consuming SpawnerStart) -> Never) -> JailReport {
         do throws(StepFailure) { return .ready(times: try apply(spawnerBody: spawnerBody)) } catch {
@@ -101,14 +104,15 @@ struct SetUp: ~Copyable {
 
     /// The spawner is forked before there is a root, so that it enters its cgroups while the mounts
     /// are made. It enters the time namespace, if there is a new one, by being born.
-    private func forkSpawner(clock: ClockOffset, body: (consuming SpawnerStart) -> Never) throws(Errno) -> Descriptor {
+    private mutating func forkSpawner(clock: ClockOffset, body: (consuming SpawnerStart) -> Never) throws(Errno) -> Descriptor {
         // pivot_root moves the working directory of those who stand in the old root, and of nobody else.
         try changeDirectory(to: "/")
         var gate = try makePipe()
         let reading = try gate.takeReading(), writing = try gate.takeWriting()
         let socket = try spawnerSocket
         let filters = try filters(), groups = try groups()
-        if try forkProcess() == 0 {
+        spawner = try forkProcess()
+        if spawner == 0 {
             body(
                 SpawnerStart(
                     steps: steps.filter { $0.step.actor == .spawner || $0.step.actor == .command },

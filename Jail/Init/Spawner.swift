@@ -146,7 +146,7 @@ private func startOne(
         candidates: request.candidates, arguments: request.arguments, environment: request.environment,
         directory: request.directory, identity: identity, capabilities: capabilities, limits: limits,
         controllingTerminal: request.controllingTerminal, ruleset: scope.read { $0.raw },
-        groups: Array(descriptors.dropFirst(4)))
+        groups: Array(descriptors.dropFirst(4)), hasOwnLimits: request.hasOwnLimits)
     do throws(SpawnFailure) {
         return .started(pid: try startCommand(start, descriptors: (descriptors[1], descriptors[2], descriptors[3])))
     } catch {

@@ -57,11 +57,15 @@ public struct CommandStart: Sendable {
     /// Files of cgroups that it enters by writing to them.
     public var groups: [Int32]
 
+    /// Whether those have limits of their own.
+    public var hasOwnLimits: Bool
+
     /// Makes a start.
     public init(
         candidates: [String], arguments: [String], environment: [String], directory: String,
         identity: (user: UInt32, group: UInt32)?, capabilities: UInt64, limits: [ResourceLimit],
-        controllingTerminal: Bool, ruleset: Int32? = nil, groups: [Int32] = []
+        controllingTerminal: Bool, ruleset: Int32? = nil, groups: [Int32] = [],
+        hasOwnLimits: Bool = false
     ) {
         self.candidates = candidates
         self.arguments = arguments
@@ -73,6 +77,7 @@ public struct CommandStart: Sendable {
         self.controllingTerminal = controllingTerminal
         self.ruleset = ruleset
         self.groups = groups
+        self.hasOwnLimits = hasOwnLimits
     }
 }
 
@@ -94,7 +99,7 @@ public func startCommand(_ start: CommandStart, descriptors: (Int32, Int32, Int3
                                 user: start.identity?.user ?? UInt32.max, group: start.identity?.group ?? UInt32.max,
                                 capabilities: start.capabilities, limits: limits.baseAddress, limit_count: limits.count,
                                 controlling_terminal: start.controllingTerminal ? 1 : 0, ruleset: start.ruleset ?? -1,
-                                groups: groups.baseAddress, group_count: groups.count)
+                                has_own_limits: start.hasOwnLimits ? 1 : 0, groups: groups.baseAddress, group_count: groups.count)
                             return unsafe cordon_spawn_command(&command, &failed)
                         }
                     }

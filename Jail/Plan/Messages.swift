@@ -160,16 +160,20 @@ public struct CommandRequest: Sendable, Hashable {
     /// Whether descriptor 0 becomes its controlling terminal.
     public var controllingTerminal: Bool
 
+    /// Whether the groups that it enters have limits of their own.
+    public var hasOwnLimits: Bool
+
     /// Makes a request.
     public init(
         candidates: [String], arguments: [String], environment: [String], directory: String,
-        controllingTerminal: Bool = false
+        controllingTerminal: Bool = false, hasOwnLimits: Bool = false
     ) {
         self.candidates = candidates
         self.arguments = arguments
         self.environment = environment
         self.directory = directory
         self.controllingTerminal = controllingTerminal
+        self.hasOwnLimits = hasOwnLimits
     }
 
     /// As bytes.
@@ -178,6 +182,7 @@ public struct CommandRequest: Sendable, Hashable {
         for list in [candidates, arguments, environment] { writer.write(list) { $0.write($1) } }
         writer.write(directory)
         writer.write(controllingTerminal)
+        writer.write(hasOwnLimits)
         return writer.bytes
     }
 
@@ -189,6 +194,7 @@ public struct CommandRequest: Sendable, Hashable {
         environment = try reader.list { (reader) throws(Errno) in try reader.text() }
         directory = try reader.text()
         controllingTerminal = try reader.flag()
+        hasOwnLimits = try reader.flag()
         guard reader.isAtEnd else { throw .badMessage }
     }
 }

@@ -274,19 +274,35 @@ extension Broker {
             }
         }
         guard wait > 0, !reading.isReady(command) else { return tell() }
-        var isOver = false
-        func look() {
-            guard !isOver, !call.isAnswered else { return }
-            if reading.isReady(command) { finish() } else { command.whenOutput { look() } }
-        }
+        waitForOutput(
+            wait, call, isReady: { reading.isReady(command) }, again: { command.whenOutput($0) },
+            then: {
+                entry.touch()
+                tell()
+            })
+    }
+
+    /// Waits until there is something to read, or the time is up.
+    func waitForOutput(
+        _ milliseconds: UInt64, _ call: Call, isReady: @escaping () -> Bool,
+        again: @escaping (@escaping () -> Void) -> Void, then: @escaping () -> Void
+    ) {
+        var timer: EventLoop.Timer?
         func finish() {
-            guard !isOver else { return }
-            isOver = true
-            entry.touch()
-            tell()
+            guard let own = timer, !call.isAnswered else { return }
+            loop.cancel(own)
+            timer = nil
+            then()
         }
-        let timer = loop.after(wait * 1_000_000) { finish() }
-        call.whenCancelled = { [loop] in loop.cancel(timer) }
+        func look() {
+            guard timer != nil, !call.isAnswered else { return }
+            if isReady() { finish() } else { again { look() } }
+        }
+        timer = loop.after(milliseconds * 1_000_000) { finish() }
+        call.whenCancelled = { [loop] in
+            if let own = timer { loop.cancel(own) }
+            timer = nil
+        }
         look()
     }
 

@@ -33,9 +33,9 @@ final class Connection {
     /// What it calls itself.
     var client: String?
     private let loop: EventLoop
-    private let input: Descriptor
-    /// Nil where it is the same as `input`.
-    private let output: Descriptor?
+    /// Closed with the connection, however long somebody keeps that.
+    private var input: Descriptor?
+    private var output: Descriptor?
     private var inputWatch: EventLoop.Watch?
     private var outputWatch: EventLoop.Watch?
     private var decoder = FrameDecoder()
@@ -60,28 +60,31 @@ final class Connection {
         self.number = number
         self.peer = peer
         self.loop = loop
-        self.input = input
-        self.output = output
         self.received = received
         self.closed = closed
-        try self.input.setNonBlocking(true)
-        _ = try self.output.read { (descriptor) throws(Errno) in try descriptor.setNonBlocking(true) }
+        try input.setNonBlocking(true)
+        // On a socket one descriptor cannot be watched for both, since epoll takes each once.
+        let output = if let output { output } else { try input.duplicate() }
+        try output.setNonBlocking(true)
+        self.input = consume input
+        self.output = consume output
         try watchInput()
     }
 
-    private var outputNumber: Int32 { output.read { $0.raw } ?? input.raw }
+    private var inputNumber: Int32 { input.read { $0.raw } ?? -1 }
+    private var outputNumber: Int32 { output.read { $0.raw } ?? -1 }
     private var pendingCount: Int { outbox.count - outboxStart }
 
     // MARK: - In
 
     private func watchInput() throws(Errno) {
-        inputWatch = try loop.watch(input.raw, .readable) { [weak self] _ in self?.readable() }
+        inputWatch = try loop.watch(inputNumber, .readable) { [weak self] _ in self?.readable() }
     }
 
     private func readable() {
         isBatching = true
         do throws(Errno) {
-            let count = try read(input.raw, into: &buffer)
+            let count = try read(inputNumber, into: &buffer)
             if count == 0 { close() } else { decode(buffer[..<count]) }
         } catch {
             if error != .again { close() }
@@ -182,16 +185,12 @@ final class Connection {
     }
 
     private func watchOutput() {
-        // On a socket the same descriptor is watched for both; epoll takes it once, so a second one stands for it.
         do throws(Errno) {
-            if output == nil { writing = try input.duplicate() }
-            let number = writing.read { $0.raw } ?? outputNumber
-            outputWatch = try loop.watch(number, .writable) { [weak self] _ in self?.writable() }
+            outputWatch = try loop.watch(outputNumber, .writable) { [weak self] _ in self?.writable() }
         } catch {
             close()
         }
     }
-    private var writing: Descriptor?
 
     private func writable() {
         flush()
@@ -243,6 +242,8 @@ final class Connection {
         isClosed = true
         for watch in [inputWatch, outputWatch] { if let watch { loop.unwatch(watch) } }
         (inputWatch, outputWatch) = (nil, nil)
+        input = nil
+        output = nil
         let streams = outgoing.values, writers = incoming.values
         outgoing = [:]
         incoming = [:]

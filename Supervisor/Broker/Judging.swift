@@ -53,7 +53,7 @@ struct CommandWish {
         environment = limits ? try params.variables("env") : []
         wall = limits ? try params.optionalCount("timeout_ms", 1...UInt64(Int64.max)) : nil
         memory = limits ? try params.optionalCount("memory", 4096...UInt64(Int64.max)) : nil
-        pids = limits ? try params.optionalCount("pids", 1...UInt64(Int64.max)) : nil
+        pids = limits ? try params.optionalCount("pids", 1...4_194_304) : nil
         guard !isOnTerminal else {
             (isBackground, isStreamed, inline) = (true, false, 0)
             return
@@ -210,9 +210,9 @@ extension Broker {
         }
         let isAbsolute = wanted.utf8.first == UInt8(ascii: "/")
         let path = isAbsolute ? wanted : workspace.path + "/" + wanted
-        let parts = pathComponents(path)
-        guard !parts.contains(where: { sameBytes($0, "..") || sameBytes($0, ".") }) else {
-            throw refuse("it has dots in it")
+        let parts = pathComponents(path).filter { !sameBytes($0, ".") }
+        guard !parts.contains(where: { sameBytes($0, "..") }) else {
+            throw refuse("it has \"..\" in it")
         }
         let clean = parts.map { "/" + $0 }.joined()
         guard isInside(clean, workspace.path) else { throw refuse("it is not in the workspace") }

@@ -81,6 +81,8 @@ struct Params {
     mutating func variables(_ name: String) throws(RpcError) -> [(name: String, value: String)] {
         guard let value = value(name) else { return [] }
         guard let object = value.members else { throw wrong(name, "must be an object of texts") }
+        // Each is compared with each.
+        guard object.names.count <= 1024 else { throw wrong(name, "has at most 1024 members") }
         var all: [(name: String, value: String)] = []
         for key in object.names {
             guard let text = object[key]?.text, !text.utf8.contains(0), !key.utf8.contains(0), !key.isEmpty else {

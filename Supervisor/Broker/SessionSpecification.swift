@@ -116,7 +116,7 @@ extension LaunchFailure {
         switch step {
         case "queue", "rate":
             return RpcError(.limit, description, json)
-        case "session": return RpcError(.ended, description, json)
+        case "session", "spawner", "jail-init": return RpcError(.ended, description, json)
         default: return RpcError(.refused, description, json)
         }
     }

@@ -110,10 +110,7 @@ extension Broker {
         let wait = try params.optionalCount("wait_ms", 0...86_400_000) ?? 0
         try params.finish()
         func isReady() -> Bool { terminal.produced > (drains ? terminal.oldest : cursor) || terminal.state == .ended }
-        var isOver = false
         func tell() {
-            guard !isOver, !call.isAnswered else { return }
-            isOver = true
             let chunk = drains ? terminal.drain(limit: limit) : terminal.read(from: cursor, limit: limit)
             do throws(RpcError) {
                 try records.acknowledge(
@@ -132,18 +129,7 @@ extension Broker {
             call.answer(json)
         }
         guard wait > 0, !isReady() else { return tell() }
-        let timer = loop.after(wait * 1_000_000) { tell() }
-        call.whenCancelled = { [loop] in loop.cancel(timer) }
-        func look() {
-            guard !isOver, !call.isAnswered else { return }
-            if isReady() {
-                loop.cancel(timer)
-                tell()
-            } else {
-                terminal.whenOutput { look() }
-            }
-        }
-        look()
+        waitForOutput(wait, call, isReady: isReady, again: { terminal.whenOutput($0) }, then: tell)
     }
 
     func clearTerminal(_ call: Call, _ params: inout Params) throws(RpcError) {

@@ -245,6 +245,8 @@ struct cordon_command {
     int controlling_terminal;
     /// Apply one more Landlock ruleset (signal scoping where commands share the spawner's id), or -1.
     int ruleset;
+    /// Whether the groups that it moves into have limits of their own.
+    int has_own_limits;
     /// Files of cgroups that the command moves itself into, before anything of it exists that could fork.
     const int *groups;
     size_t group_count;

@@ -128,7 +128,8 @@ public final class SessionCommand {
         let theirErrors = try errors.open()
         let command = CommandRequest(
             candidates: candidates(request.arguments.first ?? "", in: searchPath),
-            arguments: request.arguments, environment: request.environment, directory: request.directory)
+            arguments: request.arguments, environment: request.environment, directory: request.directory,
+            hasOwnLimits: request.memory != nil || request.pids != nil)
         let answer = SessionJail.Starting(
             started: { [self] pid in began(pid) }, failed: { [self] failure in fail(failure) })
         let entrances = groups?.groups.entrances.raw ?? []

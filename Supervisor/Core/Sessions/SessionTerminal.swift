@@ -95,7 +95,8 @@ public final class SessionTerminal {
         let master = try step("terminal") { () throws(Errno) in try pair.takeMaster() }
         let command = CommandRequest(
             candidates: candidates(request.arguments.first ?? "", in: searchPath), arguments: request.arguments,
-            environment: request.completeEnvironment, directory: request.directory, controllingTerminal: true)
+            environment: request.completeEnvironment, directory: request.directory, controllingTerminal: true,
+            hasOwnLimits: request.memory != nil || request.pids != nil)
         try jail.start(
             command, descriptors: (slave.raw, slave.raw, slave.raw), groups: groups?.groups.entrances.raw ?? [],
             SessionJail.Starting(
