@@ -184,7 +184,8 @@ public final class Broker {
             }
             requests &+= 1
             do throws(RpcError) {
-                guard connection.calls.count < settings.calls else {
+                // What makes room needs none.
+                guard connection.calls.count < settings.calls || Self.makingRoom.contains(method) else {
                     throw RpcError(.limit, "\(settings.calls) requests are open already: wait for answers")
                 }
                 if let id { connection.calls[id] = call }
@@ -211,6 +212,10 @@ public final class Broker {
     }
 
     typealias Method = @Sendable (Broker) -> (Call, inout Params) throws(RpcError) -> Void
+
+    private static let makingRoom: Set<String> = [
+        "cancel", "command.kill", "terminal.close", "terminal.signal", "session.close", "health",
+    ]
 
     private static let methodNames: [JsonValue] = methods.keys.sorted().map { .string($0) }
 
@@ -240,7 +245,9 @@ public final class Broker {
     ]
 
     private func hello(_ call: Call, _ params: inout Params) throws(RpcError) {
-        guard let versions = try params.any("versions").elements?.compactMap(\.whole) else {
+        let given = try params.any("versions").elements ?? []
+        let versions = given.compactMap(\.whole)
+        guard !versions.isEmpty, versions.count == given.count else {
             throw params.wrong("versions", "must be a list of numbers")
         }
         // For logs; there is nothing to check.

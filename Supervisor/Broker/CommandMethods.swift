@@ -179,6 +179,13 @@ extension Broker {
         records.metrics.outputBytes.add(output)
     }
 
+    /// The report without what is the same for every command of the session.
+    private static func recorded(_ outcome: Outcome) -> String {
+        var bare = outcome
+        bare.guarantees = GuaranteeNames(enforced: [], degraded: [], notes: [])
+        return reportObject(bare, inline: 0).text
+    }
+
     /// The report, once what it says of the output is recorded.
     private func report(_ command: SessionCommand, in entry: OpenSession, inline: Int) throws(RpcError) -> JsonObject {
         for (isErrors, stream) in [(false, command.outcome.output), (true, command.outcome.errors)] {

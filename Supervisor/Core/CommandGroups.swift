@@ -9,6 +9,7 @@ struct CommandGroups: ~Copyable, Sendable {
     /// Inside of each of the jail's.
     private let directories: [String]
     private let counters: CgroupCounters
+    private let files: CounterFiles
     /// A version 2 group, which dies by one write.
     private let killable: String?
     /// Whether that one has all controllers.
@@ -41,7 +42,8 @@ struct CommandGroups: ~Copyable, Sendable {
             }
             if !isUnified {
                 for (controller, directory) in outer.directories.sorted(by: { $0.value < $1.value })
-                where controller != .cpuacct || jail == nil {
+                // Processor time is counted by version 2 where there is one, and has no limit for a command.
+                where ![.cpuacct, .cpu].contains(controller) || (jail == nil && controller == .cpuacct) {
                     counters[controller] = try making.make(directory, "tasks")
                 }
             }
@@ -52,6 +54,7 @@ struct CommandGroups: ~Copyable, Sendable {
         self.killable = killable
         self.isUnified = isUnified
         self.counters = counters
+        files = CounterFiles(counters)
         directories = making.directories
         entrances = making.finish()
     }
@@ -84,10 +87,10 @@ struct CommandGroups: ~Copyable, Sendable {
     }
 
     /// Microseconds of processor time so far.
-    func cpuMicroseconds() -> UInt64? { counters.cpuMicroseconds() }
+    func cpuMicroseconds() -> UInt64? { files.cpuMicroseconds() }
 
     /// What it used, but for processor time.
-    func usage() -> CgroupUsage { counters.usage() }
+    func usage() -> CgroupUsage { files.usage() }
 
     /// Bounds its memory and its tasks more closely than its jail's. What cannot be bounded here is refused.
     func limit(memory: UInt64?, pids: UInt64?) throws(LaunchFailure) {

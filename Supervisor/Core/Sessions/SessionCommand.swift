@@ -236,19 +236,21 @@ public final class SessionCommand {
                 self?.stop(for: .timeout)
             }
         }
-        watchProcessorTime()
+        watchProcessorTime(used: 0)
         jail.whenDead(pid) { [self] death in died(death) }
         for number in earlySignals { try? kill(number) }
         earlySignals = []
     }
 
-    private func watchProcessorTime() {
+    private func watchProcessorTime(used: UInt64) {
         guard request.cpuLimit != nil, state == .running else { return }
-        let used = groups?.groups.cpuMicroseconds() ?? 0
         if cpu.cpuIsOver(used) { return stop(for: .cpuTimeout) }
         let now = monotonicNanoseconds()
         guard let next = cpu.nextCpuCheck(now: now, used: used) else { return }
-        cpuTimer = loop.after(next - now) { [weak self] in self?.watchProcessorTime() }
+        cpuTimer = loop.after(next - now) { [weak self] in
+            guard let self else { return }
+            watchProcessorTime(used: groups?.groups.cpuMicroseconds() ?? 0)
+        }
     }
 
     private func stop(for reason: EndReason) {

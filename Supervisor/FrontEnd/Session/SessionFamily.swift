@@ -41,7 +41,7 @@ enum SessionFailure: Error {
 }
 
 let sessionSubcommands = [
-    newSubcommand, execSubcommand, listSubcommand, inspectSubcommand, removeSubcommand,
+    newSubcommand, execSubcommand, attachSubcommand, listSubcommand, inspectSubcommand, removeSubcommand,
 ]
 
 /// Runs a subcommand and exits.
@@ -81,6 +81,7 @@ private var sessionHelp: String {
         examples:
           cordon session new --name work                 in the current directory, by preset:agent
           cordon session exec work -- make test
+          cordon session attach work                     a shell in it, on this terminal
           cordon session ls
           cordon session rm work
 
