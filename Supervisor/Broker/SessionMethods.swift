@@ -183,7 +183,7 @@ extension Broker {
                 guard let self else { return }
                 do throws(RpcError) {
                     let prepared = try result.get()
-                reservation = try reserve(prepared.policy, user: call.connection.peer.user)
+                    reservation = try reserve(prepared.policy, user: call.connection.peer.user)
                     if let jail = pool.take(prepared.planHash) {
                         started(jail, prepared)
                     } else {

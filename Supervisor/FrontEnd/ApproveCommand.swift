@@ -34,15 +34,17 @@ let approveOptions = [
 /// Answers and exits.
 func approveCommand(_ arguments: [String], approves: Bool) -> Never {
     if arguments.contains(where: { $0 == "--help" || $0 == "-h" }) { leave(printing: help, code: 0) }
-    do throws(SessionFailure) { try answer(arguments, approves: approves) } catch { fail(error) }
+    do throws(SubcommandFailure) { try answer(arguments, approves: approves) } catch {
+        leave(printing: "cordon: \(error.text)\n", code: ExitCode.cordonFailed, to: 2)
+    }
 }
 
-private func answer(_ arguments: [String], approves: Bool) throws(SessionFailure) -> Never {
+private func answer(_ arguments: [String], approves: Bool) throws(SubcommandFailure) -> Never {
     var reader = OptionReader(arguments, help: "cordon approve --help")
     var scope = "once", isList = false, json = false
     let known = approves ? approveOptions.map(\.name) : ["--help"]
-    while let option = try reading({ () throws(UsageError) in try reader.next(known: known) }) {
-        try reading { () throws(UsageError) in try reader.requireFlag(option) }
+    while let option = try usage({ () throws(UsageError) in try reader.next(known: known) }) {
+        try usage { () throws(UsageError) in try reader.requireFlag(option) }
         switch option.name {
         case "--session": scope = "session"
         case "--list": isList = true
@@ -54,7 +56,7 @@ private func answer(_ arguments: [String], approves: Bool) throws(SessionFailure
     guard reader.operands.count == 1, let id = reader.operands.first else {
         throw .usage(UsageError("one question's id is needed", remedy: "see cordon approve --list"))
     }
-    var refusal: SessionFailure?
+    var refusal: SubcommandFailure?
     for client in clients {
         do throws(ClientError) {
             _ = try client.call(

@@ -9,10 +9,10 @@ internal import Wire
 private let stateOption = CommandOption(name: "--state", value: .directory, says: "Cordon's state directory")
 
 let auditSubcommands = [
-    PolicySubcommand(
+    Subcommand(
         name: "verify", says: "check that nothing was removed or changed", options: [stateOption, .json, .help],
         help: verifyHelp, run: verify),
-    PolicySubcommand(
+    Subcommand(
         name: "tail", says: "print the last records",
         options: [
             CommandOption(name: "--lines", short: "-n", value: .text, says: "how many"),
@@ -26,7 +26,7 @@ private var auditHelp: String {
 
     usage: cordon audit COMMAND [OPTION…]
 
-    \(list(auditSubcommands))
+    \(subcommandList(auditSubcommands))
     Each supervisor writes a log in a slot of its own, supervisors/N in the state directory: audit.jsonl, older files
     audit-N.jsonl, and apart from them head/audit.head, which tells where the log ends.
 
@@ -75,7 +75,7 @@ private let tailHelp = """
 
 /// Runs a subcommand and exits.
 func auditCommand(_ arguments: [String]) -> Never {
-    runSubcommand(of: "audit", auditSubcommands, help: auditHelp, arguments)
+    runSubcommand(of: "audit", auditSubcommands, help: auditHelp, wrong: PolicyExit.wrong, arguments)
 }
 
 /// Options that both take.
@@ -85,7 +85,7 @@ private struct AuditOptions {
     var count = 10
     private var chosen: String?
 
-    init(_ arguments: [String], of name: String) throws(PolicyFailure) {
+    init(_ arguments: [String], of name: String) throws(SubcommandFailure) {
         let options = auditSubcommands.first { $0.name == name }?.options ?? []
         let known = options.flatMap { [$0.name] + ($0.short.map { [$0] } ?? []) }
         var reader = OptionReader(arguments, help: "cordon audit \(name) --help")
@@ -112,7 +112,7 @@ private struct AuditOptions {
     }
 
     /// Cordon's state directory.
-    func state() throws(PolicyFailure) -> String {
+    func state() throws(SubcommandFailure) -> String {
         if let chosen { return chosen }
         guard let state = userDirectory("XDG_STATE_HOME", "/.local/state", callerEnvironment()) else {
             throw .usage(UsageError("neither XDG_STATE_HOME nor HOME is set", remedy: "write --state DIR"))
@@ -131,7 +131,7 @@ private func slot(_ directory: String) -> String { pathComponents(directory).suf
 
 // MARK: - verify
 
-@Sendable private func verify(_ arguments: [String]) throws(PolicyFailure) -> Never {
+@Sendable private func verify(_ arguments: [String]) throws(SubcommandFailure) -> Never {
     let options = try AuditOptions(arguments, of: "verify"), state = try options.state()
     do throws(AuditError) {
         var found: [(directory: String, verdict: AuditVerdict)] = []
@@ -206,7 +206,7 @@ private final class FollowedLog {
     func next() throws(AuditError) -> [[UInt8]] { try tail.next() }
 }
 
-@Sendable private func tail(_ arguments: [String]) throws(PolicyFailure) -> Never {
+@Sendable private func tail(_ arguments: [String]) throws(SubcommandFailure) -> Never {
     let options = try AuditOptions(arguments, of: "tail"), state = try options.state()
     do throws(AuditError) {
         var printer = RecordPrinter(json: options.json)

@@ -75,13 +75,14 @@ private let doctorOptions = [
 
 private let commands = [
     ("run", "run a command in a jail of its own"), ("policy", "ask what a policy says, and check policies"),
-    ("audit", "check the audit log, and look at its end"),
+    ("session", "jails that stay, and commands in them"), ("approve", "answer what a policy asks: yes"),
+    ("deny", "answer what a policy asks: no"), ("audit", "check the audit log, and look at its end"),
     ("doctor", "try each primitive, and say what is in the way"),
     ("completion", "print a completion script"), ("help", "print help"), ("version", "print the version"),
 ]
 
 /// Commands that have subcommands.
-private let groups = [("policy", policySubcommands), ("audit", auditSubcommands)]
+private let groups = [("policy", policySubcommands), ("session", sessionSubcommands), ("audit", auditSubcommands)]
 
 /// What `cordon help` takes.
 private let helpTopics = "run " + groups.map(\.0).joined(separator: " ")
@@ -173,7 +174,7 @@ private var bashCompletion: String {
 }
 
 /// What bash offers for one subcommand of a command.
-private func bashCases(_ group: String, _ subcommand: PolicySubcommand) -> String {
+private func bashCases(_ group: String, _ subcommand: Subcommand) -> String {
     let command = group + "-" + subcommand.name
     func line(_ value: OptionValue, _ words: String) -> String {
         let found = names(subcommand.options) { $0.value == value }.map { "\(command):" + $0 }
@@ -196,7 +197,7 @@ private func bashCases(_ group: String, _ subcommand: PolicySubcommand) -> Strin
 // MARK: - zsh
 
 private var zshCompletion: String {
-    func zshCase(_ subcommand: PolicySubcommand) -> String {
+    func zshCase(_ subcommand: Subcommand) -> String {
         let operand =
             switch subcommand.operand {
             case .policy: "'*:policy:_cordon_policy'"
@@ -207,7 +208,7 @@ private var zshCompletion: String {
         let options = subcommand.options.map(specification).joined()
         return "                \(subcommand.name)) _arguments \\\n\(options)        \(operand) ;;\n"
     }
-    func zshGroup(_ name: String, _ subcommands: [PolicySubcommand]) -> String {
+    func zshGroup(_ name: String, _ subcommands: [Subcommand]) -> String {
         let list = subcommands.map { "'\($0.name)[\($0.says)]'" }.joined(separator: " ")
         return """
                     \(name))

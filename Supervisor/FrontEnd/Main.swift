@@ -22,6 +22,7 @@ struct Cordon {
         case "version", "--version", "-V": leave(printing: "cordon \(version)\n", code: 0)
         case "help", "--help", "-h":
             if arguments.dropFirst().first == "policy" { policyCommand(["help"] + arguments.dropFirst(2)) }
+            if arguments.dropFirst().first == "session" { sessionCommand(["help"] + arguments.dropFirst(2)) }
             if arguments.dropFirst().first == "audit" { auditCommand(["help"] + arguments.dropFirst(2)) }
             leave(printing: arguments.dropFirst().first == "run" ? RunOptions.help : help, code: 0)
         case "completion": completionCommand(Array(arguments.dropFirst()))
@@ -53,7 +54,7 @@ struct Cordon {
                cordon audit verify|tail [OPTION…]
                cordon doctor [--json] [--guarantees]
                cordon completion bash|zsh|fish
-               cordon help [run | policy | audit] | version
+               cordon help [run | policy | session | audit] | version
 
         examples:
           cordon run -- make test                   the current directory is the workspace, preset:agent the policy

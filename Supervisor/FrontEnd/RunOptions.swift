@@ -114,26 +114,27 @@ extension UsageError {
 extension RunOptions {
     /// The values that options of several commands take.
     struct LimitReader {
-        func duration(_ option: (name: String, attached: String?), _ reader: inout OptionReader) throws(SessionFailure)
+        func duration(_ option: (name: String, attached: String?), _ reader: inout OptionReader)
+            throws(SubcommandFailure)
             -> UInt64
         {
-            try reading { () throws(UsageError) in
+            try usage { () throws(UsageError) in
                 try RunOptions.quantity(option.name, try reader.value(of: option), parseDuration)
             }
         }
 
-        func size(_ option: (name: String, attached: String?), _ reader: inout OptionReader) throws(SessionFailure)
+        func size(_ option: (name: String, attached: String?), _ reader: inout OptionReader) throws(SubcommandFailure)
             -> UInt64
         {
-            try reading { () throws(UsageError) in
+            try usage { () throws(UsageError) in
                 try RunOptions.quantity(option.name, try reader.value(of: option), parseSize)
             }
         }
 
-        func count(_ option: (name: String, attached: String?), _ reader: inout OptionReader) throws(SessionFailure)
+        func count(_ option: (name: String, attached: String?), _ reader: inout OptionReader) throws(SubcommandFailure)
             -> UInt64
         {
-            let text = try reading { () throws(UsageError) in try reader.value(of: option) }
+            let text = try usage { () throws(UsageError) in try reader.value(of: option) }
             guard let count = UInt64(text), count > 0 else {
                 throw .usage(
                     UsageError("\(option.name) \(text): not a number", remedy: "write a whole number, such as 64"))
@@ -143,8 +144,8 @@ extension RunOptions {
 
         func variable(
             _ option: (name: String, attached: String?), _ reader: inout OptionReader
-        ) throws(SessionFailure) -> (String, String) {
-            try reading { () throws(UsageError) in try RunOptions.variable(try reader.value(of: option)) }
+        ) throws(SubcommandFailure) -> (String, String) {
+            try usage { () throws(UsageError) in try RunOptions.variable(try reader.value(of: option)) }
         }
     }
 }

@@ -6,21 +6,21 @@ internal import PolicyModel
 internal import Wire
 internal import Reports
 
-let diffSubcommand = PolicySubcommand(
+let diffSubcommand = Subcommand(
     name: "diff", says: "compare two policies, rules and verdicts",
     options: [
         CommandOption(name: "--corpus", value: .file, says: "commands to compare verdicts on"),
         CommandOption(name: "--jailed", says: "as for cordon run"),
         CommandOption(name: "--fail-on", value: .text, says: "fail where anything is looser"), .json, .help,
     ], operand: .policy, help: diffHelp, run: diff)
-let simulateSubcommand = PolicySubcommand(
+let simulateSubcommand = Subcommand(
     name: "simulate", says: "replay a list of commands",
     options: PolicyContext.options + [
         CommandOption(name: "--log", value: .file, says: "the commands"),
         CommandOption(name: "--jailed", says: "as for cordon run"),
         CommandOption(name: "--fail-on", value: .text, says: "fail on ask or deny"), .json, .help,
     ], help: simulateHelp, run: simulate)
-let scoreSubcommand = PolicySubcommand(
+let scoreSubcommand = Subcommand(
     name: "score", says: "rate the exposure from 0 to 10, line by line",
     options: [CommandOption(name: "--threshold", value: .text, says: "fail above it"), .json, .help], operand: .policy,
     help: scoreHelp, run: score)
@@ -102,7 +102,7 @@ private struct LoggedCommand {
         }
     }
 
-    static func list(_ bytes: [UInt8]) throws(PolicyFailure) -> [LoggedCommand] {
+    static func list(_ bytes: [UInt8]) throws(SubcommandFailure) -> [LoggedCommand] {
         var commands: [LoggedCommand] = []
         for (index, line) in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
             guard line.contains(where: { $0 != 0x20 && $0 != 0x09 && $0 != 0x0D }) else { continue }
@@ -147,7 +147,7 @@ private struct LoggedCommand {
 
 // MARK: - diff
 
-@Sendable private func diff(_ arguments: [String]) throws(PolicyFailure) -> Never {
+@Sendable private func diff(_ arguments: [String]) throws(SubcommandFailure) -> Never {
     var reader = OptionReader(arguments, help: "cordon policy diff --help")
     var corpus: String?
     var failsOnLoosened = false, isJailed = false, json = false
@@ -171,7 +171,7 @@ private struct LoggedCommand {
     }
     let before = try policyFile(reader.operands[0]), after = try policyFile(reader.operands[1])
     var changes = before.changes(to: after)
-    let commands = try corpus.map { file throws(PolicyFailure) in
+    let commands = try corpus.map { file throws(SubcommandFailure) in
         try LoggedCommand.list(try inputBytes(file))
     }
     do throws(PolicyError) {
@@ -228,7 +228,7 @@ extension PolicyChange {
 
 // MARK: - simulate
 
-@Sendable private func simulate(_ arguments: [String]) throws(PolicyFailure) -> Never {
+@Sendable private func simulate(_ arguments: [String]) throws(SubcommandFailure) -> Never {
     var reader = OptionReader(arguments, help: "cordon policy simulate --help")
     var context = PolicyContext()
     var log: String?
@@ -300,7 +300,7 @@ extension PolicyChange {
 
 // MARK: - score
 
-@Sendable private func score(_ arguments: [String]) throws(PolicyFailure) -> Never {
+@Sendable private func score(_ arguments: [String]) throws(SubcommandFailure) -> Never {
     var reader = OptionReader(arguments, help: "cordon policy score --help")
     var threshold: Int?
     var json = false

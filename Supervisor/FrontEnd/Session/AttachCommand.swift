@@ -5,12 +5,12 @@ internal import PolicyModel
 internal import SupervisorCore
 internal import Wire
 
-let attachSubcommand = SessionSubcommand(
+let attachSubcommand = Subcommand(
     name: "attach", says: "open a terminal in a session, or go back to one",
     options: [
         CommandOption(name: "--terminal", value: .text, says: "the number of one that is open"),
         CommandOption(name: "--cwd", value: .directory, says: "the working directory, in the workspace"), .help,
-    ], operand: .sessionAndCommand,
+    ], operand: .text,
     help: """
         cordon session attach: open a terminal in a session, or go back to one that is open
 
@@ -30,11 +30,11 @@ let attachSubcommand = SessionSubcommand(
 
         """, run: attach)
 
-@Sendable private func attach(_ arguments: [String]) throws(SessionFailure) -> Never {
+@Sendable private func attach(_ arguments: [String]) throws(SubcommandFailure) -> Never {
     var reader = OptionReader(arguments, help: "cordon session attach --help")
     var number: UInt64?, directory: String?
-    while let option = try reading({ () throws(UsageError) in try reader.next(known: attachSubcommand.known) }) {
-        let text = try reading { () throws(UsageError) in try reader.value(of: option) }
+    while let option = try usage({ () throws(UsageError) in try reader.next(known: attachSubcommand.known) }) {
+        let text = try usage { () throws(UsageError) in try reader.value(of: option) }
         if option.name == "--cwd" {
             directory = text
             continue
@@ -51,7 +51,8 @@ let attachSubcommand = SessionSubcommand(
     let session = words.removeFirst()
     if words.first == "--" { words.removeFirst() }
     guard number == nil || (words.isEmpty && directory == nil) else {
-        throw .usage(UsageError("a terminal that is open has its command", remedy: "leave out --terminal, or the command"))
+        throw .usage(
+            UsageError("a terminal that is open has its command", remedy: "leave out --terminal, or the command"))
     }
     guard isTerminal(0), isTerminal(1) else {
         throw .usage(

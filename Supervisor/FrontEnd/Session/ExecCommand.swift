@@ -6,7 +6,7 @@ internal import Reports
 internal import SupervisorCore
 internal import Wire
 
-let execSubcommand = SessionSubcommand(
+let execSubcommand = Subcommand(
     name: "exec", says: "run a command in a session",
     options: [
         CommandOption(name: "--cwd", value: .directory, says: "the working directory, in the workspace"),
@@ -16,7 +16,7 @@ let execSubcommand = SessionSubcommand(
         CommandOption(name: "--env", value: .variable, says: "set a variable, or pass the caller's"),
         CommandOption(name: "--background", short: "-d", says: "print its number and do not wait"),
         CommandOption(name: "--json", says: "print exactly one JSON object"), .help,
-    ], operand: .sessionAndCommand, help: execHelp, run: exec)
+    ], operand: .text, help: execHelp, run: exec)
 
 private let execHelp = """
     cordon session exec: run a command in a session
@@ -41,15 +41,15 @@ private let execHelp = """
 
     """
 
-@Sendable private func exec(_ arguments: [String]) throws(SessionFailure) -> Never {
+@Sendable private func exec(_ arguments: [String]) throws(SubcommandFailure) -> Never {
     let limits = RunOptions.LimitReader()
     var reader = OptionReader(arguments, help: "cordon session exec --help")
     var params = JsonObject()
     var environment = JsonObject()
     var json = false, isBackground = false
-    while let option = try reading({ () throws(UsageError) in try reader.next(known: execSubcommand.known) }) {
+    while let option = try usage({ () throws(UsageError) in try reader.next(known: execSubcommand.known) }) {
         switch option.name {
-        case "--cwd": params.add("cwd", .string(try reading { () throws(UsageError) in try reader.value(of: option) }))
+        case "--cwd": params.add("cwd", .string(try usage { () throws(UsageError) in try reader.value(of: option) }))
         case "--timeout": params.add("timeout_ms", .count(try limits.duration(option, &reader)))
         case "--memory": params.add("memory", .count(try limits.size(option, &reader)))
         case "--pids": params.add("pids", .count(try limits.count(option, &reader)))
@@ -57,7 +57,7 @@ private let execHelp = """
             let (name, text) = try limits.variable(option, &reader)
             environment.add(name, .string(text))
         default:
-            try reading { () throws(UsageError) in try reader.requireFlag(option) }
+            try usage { () throws(UsageError) in try reader.requireFlag(option) }
             if option.name == "--json" { json = true } else { isBackground = true }
         }
     }

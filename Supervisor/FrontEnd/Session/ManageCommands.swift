@@ -4,7 +4,7 @@ internal import Linux
 internal import PolicyModel
 internal import Wire
 
-let newSubcommand = SessionSubcommand(
+let newSubcommand = Subcommand(
     name: "new", says: "open a session",
     options: [
         CommandOption(name: "--name", value: .text, says: "a name to call it by"),
@@ -43,15 +43,15 @@ private let newHelp = """
 
     """
 
-@Sendable private func new(_ arguments: [String]) throws(SessionFailure) -> Never {
+@Sendable private func new(_ arguments: [String]) throws(SubcommandFailure) -> Never {
     var reader = OptionReader(arguments, help: "cordon session new --help")
     let run = RunOptions.LimitReader()
     var params = JsonObject()
     var environment = JsonObject()
     var json = false, workspace: String?, policy: String?
-    while let option = try reading({ () throws(UsageError) in try reader.next(known: newSubcommand.known) }) {
-        func value() throws(SessionFailure) -> String {
-            try reading { () throws(UsageError) in try reader.value(of: option) }
+    while let option = try usage({ () throws(UsageError) in try reader.next(known: newSubcommand.known) }) {
+        func value() throws(SubcommandFailure) -> String {
+            try usage { () throws(UsageError) in try reader.value(of: option) }
         }
         switch option.name {
         case "--name": params.add("name", .string(try value()))
@@ -66,7 +66,7 @@ private let newHelp = """
             let (name, text) = try run.variable(option, &reader)
             environment.add(name, .string(text))
         default:
-            try reading { () throws(UsageError) in try reader.requireFlag(option) }
+            try usage { () throws(UsageError) in try reader.requireFlag(option) }
             json = true
         }
     }
@@ -86,7 +86,7 @@ private let newHelp = """
     leave(printing: json ? made.text + "\n" : id + "\n", code: 0)
 }
 
-private func absolute(_ path: String) throws(SessionFailure) -> String {
+private func absolute(_ path: String) throws(SubcommandFailure) -> String {
     if path.utf8.first == UInt8(ascii: "/") { return path }
     do throws(Errno) {
         let current = try workingDirectory()
@@ -96,7 +96,7 @@ private func absolute(_ path: String) throws(SessionFailure) -> String {
     }
 }
 
-let listSubcommand = SessionSubcommand(
+let listSubcommand = Subcommand(
     name: "ls", says: "list sessions", options: [.json, .help], operand: .none,
     help: """
         cordon session ls: list your sessions
@@ -109,7 +109,7 @@ let listSubcommand = SessionSubcommand(
 
         """, run: list)
 
-@Sendable private func list(_ arguments: [String]) throws(SessionFailure) -> Never {
+@Sendable private func list(_ arguments: [String]) throws(SubcommandFailure) -> Never {
     let (json, operands) = try flags(arguments, of: listSubcommand)
     guard operands.isEmpty else {
         throw .usage(UsageError("ls takes no session", remedy: "see cordon session inspect"))
@@ -126,8 +126,8 @@ let listSubcommand = SessionSubcommand(
     leave(printing: columns([["ID", "NAME", "STATE", "RUNNING", "POLICY", "WORKSPACE"]] + rows), code: 0)
 }
 
-let inspectSubcommand = SessionSubcommand(
-    name: "inspect", says: "show a session, its limits and what it used", options: [.help], operand: .session,
+let inspectSubcommand = Subcommand(
+    name: "inspect", says: "show a session, its limits and what it used", options: [.help], operand: .text,
     help: """
         cordon session inspect: show a session as JSON: its guarantees, its statistics, what it used
 
@@ -138,7 +138,7 @@ let inspectSubcommand = SessionSubcommand(
 
         """, run: inspect)
 
-@Sendable private func inspect(_ arguments: [String]) throws(SessionFailure) -> Never {
+@Sendable private func inspect(_ arguments: [String]) throws(SubcommandFailure) -> Never {
     let (_, operands) = try flags(arguments, of: inspectSubcommand)
     guard operands.count == 1, let name = operands.first else {
         throw .usage(UsageError("inspect takes one session", remedy: "see cordon session ls"))
@@ -150,9 +150,9 @@ let inspectSubcommand = SessionSubcommand(
     leave(printing: answer.text + "\n", code: 0)
 }
 
-let removeSubcommand = SessionSubcommand(
+let removeSubcommand = Subcommand(
     name: "rm", says: "close sessions, with all that runs in them",
-    options: [CommandOption(name: "--all", says: "close all of them"), .help], operand: .session,
+    options: [CommandOption(name: "--all", says: "close all of them"), .help], operand: .text,
     help: """
         cordon session rm: close sessions, with all that runs in them
 
@@ -167,11 +167,11 @@ let removeSubcommand = SessionSubcommand(
 
         """, run: remove)
 
-@Sendable private func remove(_ arguments: [String]) throws(SessionFailure) -> Never {
+@Sendable private func remove(_ arguments: [String]) throws(SubcommandFailure) -> Never {
     var reader = OptionReader(arguments, help: "cordon session rm --help")
     var isAll = false
-    while let option = try reading({ () throws(UsageError) in try reader.next(known: removeSubcommand.known) }) {
-        try reading { () throws(UsageError) in try reader.requireFlag(option) }
+    while let option = try usage({ () throws(UsageError) in try reader.next(known: removeSubcommand.known) }) {
+        try usage { () throws(UsageError) in try reader.requireFlag(option) }
         isAll = true
     }
     var names = reader.operands
@@ -195,12 +195,12 @@ let removeSubcommand = SessionSubcommand(
 
 /// Whether `--json` was given, and the operands.
 private func flags(
-    _ arguments: [String], of subcommand: SessionSubcommand
-) throws(SessionFailure) -> (json: Bool, operands: [String]) {
+    _ arguments: [String], of subcommand: Subcommand
+) throws(SubcommandFailure) -> (json: Bool, operands: [String]) {
     var reader = OptionReader(arguments, help: "cordon session \(subcommand.name) --help")
     var json = false
-    while let option = try reading({ () throws(UsageError) in try reader.next(known: subcommand.known) }) {
-        try reading { () throws(UsageError) in try reader.requireFlag(option) }
+    while let option = try usage({ () throws(UsageError) in try reader.next(known: subcommand.known) }) {
+        try usage { () throws(UsageError) in try reader.requireFlag(option) }
         json = option.name == "--json"
     }
     return (json, reader.operands)
