@@ -148,7 +148,7 @@ extension Broker {
                 let session: Session
                 do throws(LaunchFailure) {
                     session = try Session(
-                        id: id, jail, supervisor: supervisor, workers: workers, loop: loop, limits: limits,
+                        id: id, jail, prepared: prepared.jail, supervisor: supervisor, workers: workers, loop: loop, limits: limits,
                         firstCommand: first)
                 } catch {
                     records.note(.sessionClosed(session: id, at: wallMilliseconds()))

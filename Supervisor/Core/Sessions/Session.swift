@@ -61,14 +61,17 @@ public final class Session {
 
     /// Takes over a jail that nobody has given orders to. It may not be ready yet; commands wait for it by themselves.
     ///
-    /// - Parameter firstCommand: the number of the first command.
+    /// - Parameters:
+    ///   - prepared: what this session's commands get, and what is masked in what they say; nil: as the jail was made. A jail
+    ///     that was made before it was asked for has the same plan, and knows nothing of this session's variables.
+    ///   - firstCommand: the number of the first command.
     public init(
-        id: String, _ handle: JailHandle, supervisor: Supervisor, workers: Workers, loop: EventLoop,
+        id: String, _ handle: JailHandle, prepared own: PreparedJail? = nil, supervisor: Supervisor, workers: Workers, loop: EventLoop,
         limits: SessionLimits = SessionLimits(), firstCommand: UInt64 = 1
     ) throws(LaunchFailure) {
         self.id = id
         nextNumber = firstCommand
-        prepared = handle.prepared
+        prepared = own ?? handle.prepared
         self.handle = handle
         self.loop = loop
         self.workers = workers
