@@ -31,11 +31,14 @@ struct shared {
     // Written by the child before it ends without having executed.
     volatile int step;
     volatile int error;
+    // Where to go then, instead of ending; or NULL.
+    void **resume;
 };
 
-static void fail(struct shared *shared, int step, long error) {
+static __attribute__((noinline)) void fail(struct shared *shared, int step, long error) {
     shared->error = (int)-error;
     shared->step = step;
+    if (shared->resume != NULL) __builtin_longjmp(shared->resume, 1);
     raw(SYS_exit_group, 127, 0, 0, 0, 0);
     __builtin_unreachable();
 }
@@ -217,7 +220,7 @@ int cordon_clone_namespace_holder(uint64_t flags, int gate, void *stack, size_t 
     return (int)clone_blocked(&arguments, holder_child, &held->shared);
 }
 
-static void command_child(struct shared *shared) {
+static __attribute__((noinline)) void command_child(struct shared *shared) {
     const struct cordon_command *command = shared->request;
     long error;
     default_signals();
@@ -319,4 +322,17 @@ int cordon_spawn_command(const struct cordon_command *command, int *failed) {
         return -error;
     }
     return (int)pid;
+}
+
+int cordon_fork_sibling(void) {
+    // As fork(2), with the caller's parent: the copy stands on a copy of this stack.
+    return (int)raw6(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0, 0);
+}
+
+int cordon_become_command(const struct cordon_command *command, int *failed) {
+    void *resume[5];
+    struct shared shared = {.request = command, .resume = resume};
+    if (__builtin_setjmp(resume) == 0) command_child(&shared);
+    *failed = shared.step;
+    return -shared.error;
 }

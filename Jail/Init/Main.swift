@@ -54,7 +54,7 @@ struct JailInit {
                     // A command that ended meanwhile is no error; its number is not reused before it is reaped.
                     case .signal(let pid, let number): try? sendSignal(number, to: -pid)
                     case .signalForeground(let number): signalForeground(of: try message.descriptors.take(0), number)
-                    case .setUp, .start: throw .badMessage
+                    case .setUp, .start, .standBy: throw .badMessage
                     }
                 } else {
                     while try signals.next() != nil {}

@@ -259,6 +259,14 @@ struct cordon_command {
 /// 10 cgroups.
 int cordon_spawn_command(const struct cordon_command *command, int *failed);
 
+/// clone(2) with CLONE_PARENT and nothing else, which glibc's fork(3) does not offer: PID 1 reaps the copy. Only for
+/// single-threaded programs. Zero in the copy; the pid, or -errno.
+int cordon_fork_sibling(void);
+
+/// As the child of `cordon_spawn_command`, in the calling process: between its steps there must be no Swift that could
+/// allocate or throw. Returns -errno only where it fails, with the same steps; what was done until then stays done.
+int cordon_become_command(const struct cordon_command *command, int *failed);
+
 /// prctl(2) is variadic. One with an integer argument; −1 and errno as glibc's.
 int cordon_prctl(int attribute, unsigned long value);
 

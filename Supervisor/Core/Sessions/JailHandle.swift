@@ -76,6 +76,16 @@ public final class JailHandle: Sendable {
         try result.get()
     }
 
+    func orderStandby(socket: Int32, groups: [Int32]) throws(LaunchFailure) {
+        let result = jail.withLock { jail in
+            jail.read { jail in
+                Result { () throws(LaunchFailure) in try jail.orderStandby(socket: socket, groups: groups) }
+            }
+        }
+        guard let result else { throw LaunchFailure(step: "session", remedy: "the jail has ended") }
+        try result.get()
+    }
+
     func signal(_ number: Int32, to pid: Int32) throws(LaunchFailure) {
         let result = jail.withLock { jail in
             jail.read { jail in Result { () throws(Errno) in try jail.signal(number, to: pid) } }

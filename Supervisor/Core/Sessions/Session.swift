@@ -13,8 +13,8 @@ public struct SessionLimits: Sendable {
     public var remembered = 256
     /// Commands in a minute; nil: as many as there is time for.
     public var perMinute: Int?
-    /// Sets of cgroups that are made before they are needed.
-    public var spareGroups = 2
+    /// Cgroups with a process that stands by in them, made before they are needed.
+    public var spares = 2
     /// Terminals that are open together; more are refused, since nobody wants to wait for one.
     public var terminals = 16
     /// Terminals that are remembered after their end, with what they showed last.
@@ -46,8 +46,8 @@ public final class Session {
     private var ended: [UInt64] = []
     private var nextNumber: UInt64
     /// Made before they are needed: a command must not wait for directories.
-    private var spareGroups: [CommandGroupsBox] = []
-    private var orderedGroups = 0
+    private var spares: [Spare] = []
+    private var orderedSpares = 0
     /// When commands were asked for in the last minute, on the monotonic clock.
     private var recent: [UInt64] = []
     private var terminals: [UInt64: SessionTerminal] = [:]
@@ -84,12 +84,12 @@ public final class Session {
             guard let self else { return }
             self.failure = failure
             jail = nil
-            spareGroups = []
+            spares = []
             let told = whenFailed
             whenFailed = nil
             told?()
         }
-        prepareGroups()
+        prepareSpares()
     }
 
     deinit { close() }
@@ -139,9 +139,9 @@ public final class Session {
     /// - Throws: `LaunchFailure` where the session is over or cannot make cgroups.
     public func run(_ request: SessionRequest) throws(LaunchFailure) -> SessionCommand {
         let jail = try openJail()
-        let groups = try takeGroups(jail)
+        let spare = try takeSpare(jail, hasOwnLimits: request.memory != nil || request.pids != nil)
         let command = SessionCommand(
-            id: nextNumber, request, jail: jail, groups: groups, masked: prepared.maskedValues, guarantees: guarantees,
+            id: nextNumber, request, jail: jail, spare: spare, masked: prepared.maskedValues, guarantees: guarantees,
             loop: loop, dispose: disposing)
         nextNumber += 1
         commands[command.id] = command
@@ -169,7 +169,9 @@ public final class Session {
                 step: "terminal", object: id, remedy: "\(limits.terminals) terminals are open already: close one")
         }
         let terminal = SessionTerminal(
-            id: nextNumber, request, jail: jail, groups: try takeGroups(jail), masked: prepared.maskedValues,
+            id: nextNumber, request, jail: jail,
+            spare: try takeSpare(jail, hasOwnLimits: request.memory != nil || request.pids != nil),
+            masked: prepared.maskedValues,
             guarantees: guarantees, loop: loop, dispose: disposing)
         nextNumber += 1
         terminals[terminal.id] = terminal
@@ -182,7 +184,7 @@ public final class Session {
         statistics.add(terminal.outcome, bytes: terminal.produced)
         endedTerminals.append(terminal.id)
         if endedTerminals.count > limits.rememberedTerminals { terminals[endedTerminals.removeFirst()] = nil }
-        prepareGroups()
+        prepareSpares()
     }
 
     /// Forgets a command or a terminal that has ended.
@@ -204,15 +206,17 @@ public final class Session {
         for command in waiting { command.abandon() }
         jail?.end()
         jail = nil
-        spareGroups.forEach(disposing)
-        spareGroups = []
+        spares.compactMap(\.groups).forEach(disposing)
+        spares = []
         // Who ends it holds it until it has.
         if let then { workers.perform({ [handle] in handle.end() }, then: then) }
     }
 
-    private func takeGroups(_ jail: SessionJail) throws(LaunchFailure) -> CommandGroupsBox? {
-        if let spare = spareGroups.popLast() { return spare }
-        return try jail.makeGroups()
+    /// What a command gets: what was made before, if it is there. Limits of its own could end a process that stands by, so
+    /// such a command has none.
+    private func takeSpare(_ jail: SessionJail, hasOwnLimits: Bool) throws(LaunchFailure) -> Spare {
+        if !hasOwnLimits, !spares.isEmpty { return spares.removeFirst() }
+        return Spare(groups: try jail.makeGroups(), standby: nil)
     }
 
     /// Removing groups takes as long as a report: nobody waits for it.
@@ -254,19 +258,19 @@ public final class Session {
             whenForgotten?(oldest)
         }
         if !isQueued, !waiting.isEmpty, jail != nil { start(waiting.removeFirst()) }
-        prepareGroups()
+        prepareSpares()
     }
 
-    private func prepareGroups() {
+    private func prepareSpares() {
         loop.later { [weak self] in
             guard let self, let jail, !jail.isOver, jail.nests else { return }
-            while spareGroups.count + orderedGroups < limits.spareGroups {
-                orderedGroups += 1
-                jail.makeGroupsSoon { [weak self] groups in
+            while spares.count + orderedSpares < limits.spares {
+                orderedSpares += 1
+                jail.makeSpare { [weak self] spare in
                     guard let self else { return }
-                    orderedGroups -= 1
-                    // What fails now is told when a command needs them.
-                    if let groups, self.jail != nil { spareGroups.append(groups) }
+                    orderedSpares -= 1
+                    // What fails now is told when a command needs it.
+                    if let spare, self.jail != nil { spares.append(spare) }
                 }
             }
         }

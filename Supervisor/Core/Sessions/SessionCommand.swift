@@ -65,6 +65,7 @@ public final class SessionCommand {
     private let loop: EventLoop
     private let jail: SessionJail
     private var groups: CommandGroupsBox?
+    private var standby: Standby?
     private var output: CommandStream, errors: CommandStream
     private var input: CommandInput
     private var pid: Int32?
@@ -85,13 +86,14 @@ public final class SessionCommand {
 
     /// - Parameter dispose: takes groups that are not needed any more; removing them takes as long as a report.
     init(
-        id: UInt64, _ request: SessionRequest, jail: SessionJail, groups: CommandGroupsBox?, masked: [String],
+        id: UInt64, _ request: SessionRequest, jail: SessionJail, spare: Spare, masked: [String],
         guarantees: GuaranteeNames, loop: EventLoop, dispose: @escaping (CommandGroupsBox) -> Void
     ) {
         self.id = id
         self.request = request
         self.jail = jail
-        self.groups = groups
+        groups = spare.groups
+        standby = spare.standby
         self.loop = loop
         self.dispose = dispose
         outcome = Outcome(reason: .error, guarantees: guarantees)
@@ -130,20 +132,27 @@ public final class SessionCommand {
             candidates: candidates(request.arguments.first ?? "", in: searchPath),
             arguments: request.arguments, environment: request.environment, directory: request.directory,
             hasOwnLimits: request.memory != nil || request.pids != nil)
-        let answer = SessionJail.Starting(
-            started: { [self] pid in began(pid) }, failed: { [self] failure in fail(failure) })
-        let entrances = groups?.groups.entrances.raw ?? []
-        if request.input == .none {
-            try jail.start(command, descriptors: (null, theirOutput.raw, theirErrors.raw), groups: entrances, answer)
-        } else {
-            let theirInput = try input.open()
-            if case .bytes(let bytes) = request.input {
-                input.write(bytes)
-                input.finish()
-            }
-            try jail.start(
-                command, descriptors: (theirInput.raw, theirOutput.raw, theirErrors.raw), groups: entrances, answer)
+        guard request.input != .none else {
+            return try start(command, descriptors: (null, theirOutput.raw, theirErrors.raw))
         }
+        let theirInput = try input.open()
+        if case .bytes(let bytes) = request.input {
+            input.write(bytes)
+            input.finish()
+        }
+        try start(command, descriptors: (theirInput.raw, theirOutput.raw, theirErrors.raw))
+    }
+
+    /// By the process that stands by for it, else by the spawner.
+    private func start(_ command: CommandRequest, descriptors: (Int32, Int32, Int32)) throws(LaunchFailure) {
+        if let standby {
+            try standby.become(command, descriptors: descriptors)
+            return began(standby.pid)
+        }
+        try jail.start(
+            command, descriptors: descriptors, groups: groups?.groups.entrances.raw ?? [],
+            SessionJail.Starting(
+                started: { [self] pid in began(pid) }, failed: { [self] failure in fail(failure) }))
     }
 
     /// Ends it before its turn came.
@@ -298,6 +307,7 @@ public final class SessionCommand {
         usage.cpuMicroseconds = groups?.groups.cpuMicroseconds() ?? death.cpuMicroseconds
         if usage.peakMemory == nil { usage.peakMemory = death.peakMemory }
         outcome.usage = usage
+        if let failure = standby?.failure() { return fail(failure) }
         outcome.end(waitStatus: death.status)
         if let killedFor { outcome.reason = killedFor }
         outcome.considerMemoryKills()

@@ -58,11 +58,27 @@ final class SessionJail {
     /// Makes groups for a command; nil on a machine without.
     func makeGroups() throws(LaunchFailure) -> CommandGroupsBox? { try jail.makeGroups(nextGroupName()) }
 
-    /// Makes groups for a command to come, and calls back with them; with nil where that fails, which is told when a command
-    /// needs them.
-    func makeGroupsSoon(_ then: @escaping (CommandGroupsBox?) -> Void) {
+    /// Makes groups for a command to come, and a process in them, and calls back; with nil where that fails, which is told when
+    /// a command needs them.
+    func makeSpare(_ then: @escaping (Spare?) -> Void) {
         let jail = jail, name = nextGroupName()
-        workers.perform({ () -> CommandGroupsBox? in try? jail.makeGroups(name) }, then: then)
+        workers.perform({ () -> CommandGroupsBox? in try? jail.makeGroups(name) }) { [weak self] groups in
+            guard let self, let groups, !isOver else { return then(nil) }
+            do throws(LaunchFailure) { try standBy(groups, then) } catch { then(nil) }
+        }
+    }
+
+    private func standBy(_ groups: CommandGroupsBox, _ then: @escaping (Spare?) -> Void) throws(LaunchFailure) {
+        var pair = try step("socket") { () throws(Errno) in try makeSocketPair() }
+        let theirs = try step("socket") { () throws(Errno) in try pair.takeWriting() }
+        try jail.orderStandby(socket: theirs.raw, groups: groups.groups.entrances.raw)
+        var ours: Descriptor? = try step("socket") { () throws(Errno) in try pair.takeReading() }
+        starting.append(
+            Starting(
+                started: { pid in
+                    guard let socket = ours.take() else { return then(nil) }
+                    then(Spare(groups: groups, standby: Standby(pid: pid, socket: socket)))
+                }, failed: { _ in then(nil) }))
     }
 
     /// Whether commands have groups of their own.

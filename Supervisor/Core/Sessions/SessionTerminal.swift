@@ -22,6 +22,7 @@ public final class SessionTerminal {
     private let loop: EventLoop
     private let jail: SessionJail
     private var groups: CommandGroupsBox?
+    private var standby: Standby?
     private let dispose: (CommandGroupsBox) -> Void
     private let end: TerminalEnd
     private var ring: RingBuffer
@@ -53,14 +54,15 @@ public final class SessionTerminal {
     private static let mostEarlySignals = 64
 
     init(
-        id: UInt64, _ request: TerminalRequest, jail: SessionJail, groups: CommandGroupsBox?, masked: [String],
+        id: UInt64, _ request: TerminalRequest, jail: SessionJail, spare: Spare, masked: [String],
         guarantees: GuaranteeNames, loop: EventLoop, dispose: @escaping (CommandGroupsBox) -> Void
     ) {
         self.dispose = dispose
         self.id = id
         self.request = request
         self.jail = jail
-        self.groups = groups
+        groups = spare.groups
+        standby = spare.standby
         self.loop = loop
         size = request.size
         ring = RingBuffer(capacity: request.outputCapacity)
@@ -97,6 +99,12 @@ public final class SessionTerminal {
             candidates: candidates(request.arguments.first ?? "", in: searchPath), arguments: request.arguments,
             environment: request.completeEnvironment, directory: request.directory, controllingTerminal: true,
             hasOwnLimits: request.memory != nil || request.pids != nil)
+        if let standby {
+            try standby.become(command, descriptors: (slave.raw, slave.raw, slave.raw))
+            end.open(master)
+            watchIdleness()
+            return began(standby.pid)
+        }
         try jail.start(
             command, descriptors: (slave.raw, slave.raw, slave.raw), groups: groups?.groups.entrances.raw ?? [],
             SessionJail.Starting(
@@ -285,6 +293,7 @@ public final class SessionTerminal {
         usage.cpuMicroseconds = groups?.groups.cpuMicroseconds() ?? death.cpuMicroseconds
         if usage.peakMemory == nil { usage.peakMemory = death.peakMemory }
         outcome.usage = usage
+        if let failure = standby?.failure() { return fail(failure) }
         outcome.end(waitStatus: death.status)
         if let killedFor { outcome.reason = killedFor }
         outcome.considerMemoryKills()
