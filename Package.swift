@@ -187,6 +187,9 @@ let tests: [Target] = [
     .testTarget(
         name: "MetricsTests", dependencies: ["Metrics", "TestSupport"], path: "Tests/MetricsTests",
         swiftSettings: strict),
+    // Through tmux, as a person sees it.
+    .testTarget(
+        name: "TerminalTests", dependencies: ["TestSupport"], path: "Tests/Terminal", swiftSettings: strict),
     .testTarget(name: "ConformanceTests", path: "Tests/Conformance", swiftSettings: strict),
 ]
 

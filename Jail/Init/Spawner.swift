@@ -42,7 +42,8 @@ func runSpawner(_ start: consuming SpawnerStart) -> Never {
         try send(confined.encoded, on: socket)
         guard case .ready = confined else { exitNow(1) }
         while let order = try nextOrder(on: socket) {
-            let report = if order.standsBy { try standBy(order, steps: steps) } else { try startOne(order, steps: steps) }
+            let report =
+                if order.standsBy { try standBy(order, steps: steps) } else { try startOne(order, steps: steps) }
             try send(report.encoded, on: socket)
         }
     } catch {

@@ -118,6 +118,8 @@ public enum Signal {
     public static let user2 = SIGUSR2
     /// Write to a pipe without readers.
     public static let pipe = SIGPIPE
+    /// A file would be longer than may be.
+    public static let fileSize = SIGXFSZ
     /// The polite request to end.
     public static let terminate = SIGTERM
     /// The window has another size.

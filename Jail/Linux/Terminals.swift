@@ -54,6 +54,14 @@ public struct TerminalPair: ~Copyable {
         try changeOwner("", in: raw, user: user, group: .max)
     }
 
+    /// One more descriptor of the end that holds the terminal.
+    public borrowing func duplicateMaster() throws(Errno) -> Descriptor {
+        switch master {
+        case .some(let end): return try end.duplicate()
+        case .none: throw .invalid
+        }
+    }
+
     /// Takes the end that holds the terminal. It can be taken once.
     public mutating func takeMaster() throws(Errno) -> Descriptor {
         guard let end = master.take() else { throw .invalid }

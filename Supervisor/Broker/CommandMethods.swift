@@ -98,6 +98,7 @@ extension Broker {
             environment: allowed.environment.map { $0.name + "=" + $0.value })
         let resources = entry.prepared.policy.resources
         request.input = wish.input
+        request.secrets = allowed.secrets
         request.wallLimit = wish.wall ?? resources.wall?.value
         request.cpuLimit = resources.cpu?.value
         request.outputLimit = resources.output?.value ?? 2 << 20
@@ -152,7 +153,7 @@ extension Broker {
         event.plan = entry.prepared.planHash
         event.facts = facts
         event.facts.add("number", .count(number))
-        let about = try records.tell(event, masked: entry.prepared.jail.maskedValues)
+        let about = try records.tell(event, masked: entry.prepared.jail.maskedValues + allowed.secrets)
         try records.begin(
             .commandStarted(
                 session: entry.id,

@@ -2,6 +2,7 @@
 // about where they ask.
 internal import Audit
 internal import Caller
+internal import JailPlanner
 internal import Linux
 internal import PolicyDecision
 internal import PolicyModel
@@ -96,6 +97,8 @@ struct AllowedCommand {
     let argv: [String]
     let directory: String
     let environment: [(name: String, value: String)]
+    /// Values of this command's own that must not leave.
+    let secrets: [String]
     let verdict: Verdict
 }
 
@@ -117,7 +120,7 @@ extension Broker {
         let verdict = entry.judge(request)
         let allowed = AllowedCommand(
             argv: verdict.argv ?? wish.argv(verdict), directory: directory,
-            environment: changed(variables, by: verdict), verdict: verdict)
+            environment: changed(variables, by: verdict), secrets: entry.secrets(of: wish), verdict: verdict)
         switch verdict.decision {
         case .allow: then(.success(allowed))
         case .deny:
@@ -139,7 +142,7 @@ extension Broker {
         event.workspace = entry.prepared.workspace.path
         event.isJailed = true
         event.verdict = verdict.json
-        try records.tell(event, masked: entry.prepared.jail.maskedValues)
+        try records.tell(event, masked: entry.prepared.jail.maskedValues + entry.secrets(of: wish))
     }
 
     /// Records what was asked and what was said.
@@ -297,6 +300,11 @@ extension Broker {
 }
 
 extension OpenSession {
+    /// Values of a command's own variables that must not leave.
+    func secrets(of wish: CommandWish) -> [String] {
+        wish.environment.isEmpty ? [] : secretValues(of: wish.environment, by: prepared.policy.environment)
+    }
+
     /// The strictest of what its policies said when it was made, and of what they say now.
     func judge(_ request: PolicyDecision.CommandRequest) -> Verdict {
         let first = prepared.engine.judge(request)

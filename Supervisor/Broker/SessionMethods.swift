@@ -123,6 +123,7 @@ extension Broker {
         isBound: Bool, reopening: JournalSession? = nil, then: @escaping (OpenSession) -> Void
     ) {
         let environment = environment, machine = supervisor.machine, programs = settings.programs
+        let state = [settings.state].compactMap { $0 }
         sessionsToCome += 1
         if let name { namesToCome.insert(name) }
         var reservation: UInt64?
@@ -148,7 +149,8 @@ extension Broker {
                 let session: Session
                 do throws(LaunchFailure) {
                     session = try Session(
-                        id: id, jail, prepared: prepared.jail, supervisor: supervisor, workers: workers, loop: loop, limits: limits,
+                        id: id, jail, prepared: prepared.jail, supervisor: supervisor, workers: workers, loop: loop,
+                        limits: limits,
                         firstCommand: first)
                 } catch {
                     records.note(.sessionClosed(session: id, at: wallMilliseconds()))
@@ -174,7 +176,8 @@ extension Broker {
                 do throws(Refusal) {
                     return .success(
                         try PreparedSession(
-                            specification, environment: environment, machine: machine, programs: programs))
+                            specification, environment: environment, records: state, machine: machine,
+                            programs: programs))
                 } catch {
                     return .failure(error.rpc)
                 }

@@ -67,13 +67,15 @@ struct PreparedSession: Sendable {
 
     /// - Parameters:
     ///   - environment: the supervisor's own, which over pipes is the caller's.
+    ///   - records: the directories of the supervisor's own records.
     init(
-        _ specification: SessionSpecification, environment: [(name: String, value: String)], machine: Machine,
-        programs: String?
+        _ specification: SessionSpecification, environment: [(name: String, value: String)], records: [String],
+        machine: Machine, programs: String?
     ) throws(Refusal) {
         self.specification = specification
         let place = try Workspace(
-            specification.workspace, home: environment.first { $0.name == "HOME" }?.value)
+            specification.workspace, home: environment.first { $0.name == "HOME" }?.value,
+            records: recordDirectories(environment) + records)
         workspace = place
         (tiers, engine, policy) = try refusing(policy: specification.policy) { () throws(PolicyError) in
             let tiers = try PolicyTiers(

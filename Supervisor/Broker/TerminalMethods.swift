@@ -30,6 +30,7 @@ extension Broker {
                 var request = request
                 request.arguments = allowed.argv
                 request.directory = allowed.directory
+                request.secrets = allowed.secrets
                 request.environment = allowed.environment.map { $0.name + "=" + $0.value }
                 let terminal = try open(request, allowed, wish, in: entry, for: call)
                 call.answer(["terminal": .count(terminal.id), "state": .string(terminal.state.rawValue)])

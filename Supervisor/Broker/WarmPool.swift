@@ -40,8 +40,13 @@ final class WarmPool {
 
     /// Takes one out; nil where none is ready.
     func take(_ planHash: String) -> JailHandle? {
-        guard let index = ready.firstIndex(where: { $0.planHash == planHash }) else { return nil }
-        return ready.remove(at: index).jail.jail
+        while let index = ready.firstIndex(where: { $0.planHash == planHash }) {
+            let jail = ready.remove(at: index).jail.jail
+            if !jail.isDead { return jail }
+            // Somebody killed it, or memory was short.
+            end(jail)
+        }
+        return nil
     }
 
     /// Has one made for the next request of the kind.

@@ -33,13 +33,16 @@ private struct CommandRun: ~Copyable {
     }
 
     private let request: RunRequest
-    private let directory: String
     private let poller: Poller
     private var jail: Jail
     private var output: OutputStream
     private var errors: OutputStream
     private var input: InputStream
     private var signals: SignalSource?
+    private var terminal: RunTerminal?
+    /// For a command that can be ordered only when the jail is ready.
+    private let command: CommandRequest
+    private let masked: [String]
     private var outcome: Outcome
     private var clock: RunClock
     private var mainPid: Int32?
@@ -47,7 +50,7 @@ private struct CommandRun: ~Copyable {
     private var earlyDeaths: [Int32: Int32] = [:]
     /// Signals that came before it.
     private var earlySignals: [Int32] = []
-    private var isOver = false
+    private var isReady = false, isOver = false, isEndExpected = false
     /// What wait4(2) told of processes that PID 1 reaped: less than the whole tree, but there without cgroups.
     private var reapedCpuMicroseconds: UInt64 = 0, reapedPeakMemory: UInt64 = 0
     private var interruption: Interruption?
@@ -76,9 +79,22 @@ private struct CommandRun: ~Copyable {
         _ request: RunRequest, _ prepared: PreparedJail, _ filters: FilterFiles, _ supervisor: Supervisor,
         _ guarantees: GuaranteeNames
     ) throws(LaunchFailure) -> CommandRun {
+        let signals = try watchSignals(request.forwardsSignals, more: request.usesTerminal ? RunTerminal.signals : [])
+        // Before the clock: in the background it waits here for its turn.
+        let terminal = try enterTerminal(request.usesTerminal)
         let clock = RunClock(wall: request.wallLimit, cpu: request.cpuLimit)
         let poller = try step("epoll") { () throws(Errno) in try Poller() }
-        let signals = try watchSignals(request.forwardsSignals)
+        let command = CommandRequest(
+            candidates: candidates(request.arguments.first ?? "", in: prepared.searchPath),
+            arguments: request.arguments, environment: prepared.environment.map { $0.name + "=" + $0.value },
+            directory: prepared.directory, controllingTerminal: request.usesTerminal)
+        let outcome = Outcome(reason: .error, guarantees: guarantees)
+        if request.usesTerminal {
+            let jail = try Jail.start(prepared.plan, filters: filters, supervisor: supervisor)
+            return CommandRun(
+                request, command, prepared.maskedValues, outcome, clock, poller, signals, terminal, OutputStream(),
+                OutputStream(), InputStream(), jail)
+        }
         var outputPipe = try step("pipe") { () throws(Errno) in try makePipe() }
         var errorPipe = try step("pipe") { () throws(Errno) in try makePipe() }
         var inputPipe = try step("pipe") { () throws(Errno) in try makePipe() }
@@ -96,10 +112,6 @@ private struct CommandRun: ~Copyable {
             target: try step("pipe") { () throws(Errno) in try inputPipe.takeWriting() }, isOpen: request.readsInput)
 
         let jail = try Jail.start(prepared.plan, filters: filters, supervisor: supervisor)
-        let command = CommandRequest(
-            candidates: candidates(request.arguments.first ?? "", in: prepared.searchPath),
-            arguments: request.arguments, environment: prepared.environment.map { $0.name + "=" + $0.value },
-            directory: prepared.directory)
         let theirInput = try step("pipe") { () throws(Errno) in try inputPipe.takeReading() }
         let theirOutput = try step("pipe") { () throws(Errno) in try outputPipe.takeWriting() }
         // Where the caller's 1 and 2 are one file, so are the command's, and lines stay in their order.
@@ -114,18 +126,20 @@ private struct CommandRun: ~Copyable {
             throw error.isSecondary ? jail.firstFailure(or: error) : error
         }
         return CommandRun(
-            request, prepared.directory, Outcome(reason: .error, guarantees: guarantees), clock, poller, signals,
-            output, errors, input,
+            request, command, prepared.maskedValues, outcome, clock, poller, signals, terminal, output, errors, input,
             jail)
     }
 
     private init(
-        _ request: RunRequest, _ directory: String, _ outcome: Outcome, _ clock: RunClock, _ poller: consuming Poller,
-        _ signals: consuming SignalSource?, _ output: consuming OutputStream, _ errors: consuming OutputStream,
-        _ input: consuming InputStream, _ jail: consuming Jail
+        _ request: RunRequest, _ command: CommandRequest, _ masked: [String], _ outcome: Outcome, _ clock: RunClock,
+        _ poller: consuming Poller, _ signals: consuming SignalSource?, _ terminal: consuming RunTerminal?,
+        _ output: consuming OutputStream, _ errors: consuming OutputStream, _ input: consuming InputStream,
+        _ jail: consuming Jail
     ) {
         self.request = request
-        self.directory = directory
+        self.command = command
+        self.masked = masked
+        self.terminal = terminal
         self.outcome = outcome
         self.clock = clock
         self.poller = poller
@@ -136,13 +150,36 @@ private struct CommandRun: ~Copyable {
         self.jail = jail
     }
 
-    private static func watchSignals(_ wanted: Bool) throws(LaunchFailure) -> SignalSource? {
+    private static func watchSignals(_ wanted: Bool, more: [Int32]) throws(LaunchFailure) -> SignalSource? {
         guard wanted else { return nil }
         return try step("signals") { () throws(Errno) in
-            try SignalSource([
-                Signal.hangUp, Signal.interrupt, Signal.quit, Signal.terminate, Signal.user1, Signal.user2,
-            ])
+            try SignalSource(
+                [Signal.hangUp, Signal.interrupt, Signal.quit, Signal.terminate, Signal.user1, Signal.user2] + more)
         }
+    }
+
+    private static func enterTerminal(_ wanted: Bool) throws(LaunchFailure) -> RunTerminal? {
+        if wanted { try RunTerminal() } else { nil }
+    }
+
+    /// Has the command started on a terminal of the jail's, which only now is there.
+    private mutating func orderAtTerminal(_ descriptors: consuming DescriptorList) throws(LaunchFailure) {
+        jail.becameReady(with: descriptors)
+        guard var terminal = terminal.take() else { return }
+        var pair = try terminal.begin(in: jail)
+        self.terminal = consume terminal
+        let slave = try step("terminal") { () throws(Errno) in try pair.takeSlave() }
+        output = try step("terminal") { () throws(Errno) in
+            try OutputStream(
+                source: try pair.duplicateMaster(), target: 1, limit: request.outputLimit, masked: masked,
+                isTerminal: true)
+        }
+        input = InputStream(
+            target: try step("terminal") { () throws(Errno) in try pair.takeMaster() }, isOpen: request.readsInput,
+            isTerminal: true)
+        try jail.order(command, descriptors: (slave.raw, slave.raw, slave.raw))
+        try advanceOutput()
+        try input.watch(poller, source: Token.input.rawValue, target: Token.inputPipe.rawValue)
     }
 
     // MARK: - The loop
@@ -152,7 +189,9 @@ private struct CommandRun: ~Copyable {
         try watch(jail.spawner.raw, .readable, .spawner)
         try advanceOutput()
         try advanceErrors()
-        try input.watch(poller, source: Token.input.rawValue, target: Token.inputPipe.rawValue)
+        if !request.usesTerminal {
+            try input.watch(poller, source: Token.input.rawValue, target: Token.inputPipe.rawValue)
+        }
         if let raw = signals.read({ $0.descriptor.raw }) { try watch(raw, .readable, .signals) }
 
         while !(isOver && output.isDone && errors.isDone) {
@@ -169,12 +208,28 @@ private struct CommandRun: ~Copyable {
                 case .spawner: try readSpawner()
                 case .output, .standardOutput: try advanceOutput()
                 case .errors, .standardError: try advanceErrors()
-                case .input, .inputPipe: input.advance(poller, Token.input.rawValue, Token.inputPipe.rawValue)
+                case .input, .inputPipe: try advanceInput()
                 case .signals: try readSignals()
                 }
             }
+            if output.flushAt != nil {
+                output.flush(now: monotonicNanoseconds())
+                try advanceOutput()
+            }
             if !isOver { try enforce() }
+            if isOver, !isEndExpected {
+                isEndExpected = true
+                output.expectEnd()
+                try advanceOutput()
+            }
         }
+    }
+
+    private mutating func advanceInput() throws(LaunchFailure) {
+        let hadEnded = input.hasEnded
+        input.advance(poller, Token.input.rawValue, Token.inputPipe.rawValue)
+        // A raw terminal has no end-of-file but that it is gone.
+        if request.usesTerminal, !isOver, !hadEnded, input.hasEnded { try receive(Signal.hangUp) }
     }
 
     private mutating func advanceOutput() throws(LaunchFailure) {
@@ -192,13 +247,18 @@ private struct CommandRun: ~Copyable {
 
     private mutating func readControl() throws(LaunchFailure) {
         if isOver { return try step("epoll") { () throws(Errno) in try poller.remove(jail.control.raw) } }
-        let bytes = try step("jail-init") { () throws(Errno) in try receiveOrEnd(on: jail.control.raw) }
-        if bytes.isEmpty {
+        var message = try step("jail-init") { () throws(Errno) in try receiveMessageOrEnd(on: jail.control.raw) }
+        if message.bytes.isEmpty {
             throw LaunchFailure(
                 step: "jail-init",
                 remedy: "PID 1 of the jail ended unexpectedly: killed from outside, or for want of memory on the host")
         }
-        try handle(try step("jail-init") { () throws(Errno) in try JailReport(bytes) })
+        let report = try step("jail-init") { () throws(Errno) in try JailReport(message.bytes) }
+        if case .ready = report, request.usesTerminal, !isReady {
+            isReady = true
+            try orderAtTerminal(message.takeDescriptors())
+        }
+        try handle(report)
     }
 
     private mutating func readSpawner() throws(LaunchFailure) {
@@ -225,7 +285,8 @@ private struct CommandRun: ~Copyable {
             throw failure.isSecondary ? jail.firstFailure(or: failure) : failure
         case .notStarted(let step, let errno):
             throw LaunchFailure(
-                step: step, object: step == "directory" ? directory : request.arguments.first ?? "", errno: errno,
+                step: step, object: step == "directory" ? command.directory : request.arguments.first ?? "",
+                errno: errno,
                 remedy: Self.remedy(step: step, errno))
         case .started(let pid):
             mainPid = pid
@@ -300,25 +361,48 @@ private struct CommandRun: ~Copyable {
                 drainDeadline = monotonicNanoseconds()
                 continue
             }
-            let asksToEnd = [Signal.hangUp, Signal.interrupt, Signal.quit, Signal.terminate].contains(number)
-            // The second request to end is not a request any more.
-            let now = monotonicNanoseconds()
-            if asksToEnd, let first = interruption, now < first.repeatableUntil { return stopAfterSignal(first.signal) }
-            if asksToEnd {
-                // Ctrl-C is part of how many programs are used.
-                let isByHand = number == Signal.interrupt && isTerminal(0)
-                interruption = Interruption(
-                    signal: number, deadline: isByHand ? nil : now + Self.farewell,
-                    repeatableUntil: isByHand ? now + Self.repetition : .max)
-            }
-            // What comes before the command's pid is known waits for it.
-            if mainPid == nil { earlySignals.append(number) } else { try forward(number) }
+            if try serveTerminal(number) { continue }
+            try receive(number)
         }
+    }
+
+    /// Whether a signal was about the caller's terminal.
+    private mutating func serveTerminal(_ number: Int32) throws(LaunchFailure) -> Bool {
+        guard var own = terminal.take() else { return false }
+        let isServed = try own.serve(number)
+        terminal = consume own
+        return isServed
+    }
+
+    private mutating func receive(_ number: Int32) throws(LaunchFailure) {
+        let asksToEnd = Self.asksToEnd(number)
+        // The second request to end is not a request any more.
+        let now = monotonicNanoseconds()
+        if asksToEnd, let first = interruption, now < first.repeatableUntil { return stopAfterSignal(first.signal) }
+        if asksToEnd {
+            // Ctrl-C is part of how many programs are used.
+            let isByHand = number == Signal.interrupt && !request.usesTerminal && isTerminal(0)
+            interruption = Interruption(
+                signal: number, deadline: isByHand ? nil : now + Self.farewell,
+                repeatableUntil: isByHand ? now + Self.repetition : .max)
+        }
+        // What comes before the command's pid is known waits for it.
+        if mainPid == nil { earlySignals.append(number) } else { try forward(number) }
+    }
+
+    private static func asksToEnd(_ number: Int32) -> Bool {
+        [Signal.hangUp, Signal.interrupt, Signal.quit, Signal.terminate].contains(number)
     }
 
     private func forward(_ number: Int32) throws(LaunchFailure) {
         guard let pid = mainPid else { return }
-        try step("signal") { () throws(Errno) in try jail.signal(number, to: pid) }
+        try step("signal") { () throws(Errno) in
+            if request.usesTerminal, Self.asksToEnd(number) {
+                try terminal.read { (own) throws(Errno) in try own.forward(number, to: pid, in: jail) }
+            } else {
+                try jail.signal(number, to: pid)
+            }
+        }
     }
 
     private mutating func stopAfterSignal(_ number: Int32) {
@@ -334,6 +418,7 @@ private struct CommandRun: ~Copyable {
         if let deadline = clock.wallDeadline { candidates.append(deadline) }
         if startedAt != nil, let check = cpuCheckAt { candidates.append(check) }
         if let deadline = interruption?.deadline { candidates.append(deadline) }
+        if let deadline = output.flushAt { candidates.append(deadline) }
         guard let next = candidates.min() else { return nil }
         return next <= now ? 0 : Int((next - now + 999_999) / 1_000_000)
     }

@@ -14,8 +14,11 @@ struct InputStream: ~Copyable {
     /// waiting for what it took would stop the clock.
     private let reopened: Descriptor?
     private let source: Int32
+    /// Whether the target is a terminal's master.
+    private let isTerminal: Bool
 
-    init(target: consuming Descriptor, isOpen: Bool) {
+    init(target: consuming Descriptor, isOpen: Bool, isTerminal: Bool = false) {
+        self.isTerminal = isTerminal
         try? target.setNonBlocking(true)
         self.target = consume target
         sourceIsOpen = isOpen
@@ -23,6 +26,18 @@ struct InputStream: ~Copyable {
         source = own.read { $0.raw } ?? 0
         reopened = own
     }
+
+    /// No input.
+    init() {
+        target = nil
+        reopened = nil
+        source = -1
+        sourceIsOpen = false
+        isTerminal = false
+    }
+
+    /// Whether there is nothing more to come.
+    var hasEnded: Bool { !sourceIsOpen }
 
     /// Starts watching.
     mutating func watch(_ poller: borrowing Poller, source sourceToken: UInt64, target targetToken: UInt64)
@@ -58,8 +73,13 @@ struct InputStream: ~Copyable {
             let count = try write(raw, pending)
             pending = pending.dropFirst(count)
         } catch {
-            // The command closed its input: there is nobody to read for.
-            if error != .again { return end(poller) }
+            if isTerminal, error == .inputOutput {
+                // Everybody has closed it. Who opens it again does not find what was typed before.
+                pending = []
+            } else if error != .again {
+                // The command closed its input: there is nobody to read for.
+                return end(poller)
+            }
         }
         guard sourceIsWatchable, targetIsWatched == pending.isEmpty else { return }
         // Either the source is watched or the target: a closed other end is always reported, and with nothing to

@@ -154,13 +154,30 @@ struct OutputStream: ~Copyable {
     /// Bytes seen, masked or not, kept or not.
     private(set) var total: UInt64 = 0
 
-    private enum Watched { case nothing, source, target }
+    /// Whether the source is a terminal's master: it goes to the target as it is.
+    private let isTerminal: Bool
+    /// Whether everybody has closed that terminal, and so may open it again.
+    private var isVacant = false
+    /// Whether that is the end of it.
+    private var endsWhenVacant = false
+    /// When what was held back is to be shown, where it could be.
+    var flushAt: UInt64? { pending.isEmpty ? heldUntil : nil }
+    private var heldUntil: UInt64?
+
+    private enum Watched { case nothing, source, vacantSource, target }
+
+    /// What could be the start of a secret is shown on a terminal after this long, since a person waits for it.
+    private static let patience: UInt64 = 10_000_000
 
     /// A pipe says "writable" when this much fits (pipe(7), PIPE_BUF), so such a write never waits. The caller's
     /// descriptor may be shared with others, so it is not made non-blocking.
     private static let atomicWrite = 4096
 
-    init(source: consuming Descriptor, target: Int32?, limit: UInt64, masked: [String]) throws(Errno) {
+    /// - Parameter isTerminal: whether the source is a terminal's master, and the target a terminal that a person attached.
+    init(
+        source: consuming Descriptor, target: Int32?, limit: UInt64, masked: [String], isTerminal: Bool = false
+    ) throws(Errno) {
+        self.isTerminal = isTerminal
         try source.setNonBlocking(true)
         self.source = consume source
         let own = target.flatMap { reopenNonBlocking($0, .writeOnly) }
@@ -168,7 +185,17 @@ struct OutputStream: ~Copyable {
         reopened = own
         capture = Capture(limit: limit)
         masker = Masker(masked)
-        if let target, isTerminal(target) { terminal = TerminalFilter() }
+        if !isTerminal, let target, Linux.isTerminal(target) { terminal = TerminalFilter() }
+    }
+
+    /// A stream of nothing.
+    init() {
+        source = nil
+        target = nil
+        reopened = nil
+        isTerminal = false
+        capture = Capture(limit: 0)
+        masker = Masker([])
     }
 
     /// Whether the stream has ended and everything was delivered.
@@ -187,19 +214,22 @@ struct OutputStream: ~Copyable {
     private mutating func watch(
         _ poller: borrowing Poller, _ sourceToken: UInt64, _ targetToken: UInt64
     ) throws(LaunchFailure) {
-        let wanted: Watched = pending.isEmpty ? (source == nil ? .nothing : .source) : .target
+        let wanted: Watched =
+            pending.isEmpty ? (source == nil ? .nothing : isVacant ? .vacantSource : .source) : .target
         if wanted == watched { return }
         // A descriptor that was closed has left the set by itself.
         switch watched {
-        case .source: if let raw = source.read({ $0.raw }) { try? poller.remove(raw) }
+        case .source, .vacantSource: if let raw = source.read({ $0.raw }) { try? poller.remove(raw) }
         case .target: if let target { try? poller.remove(target) }
         case .nothing: break
         }
         watched = wanted
         switch wanted {
-        case .source:
+        case .source, .vacantSource:
             guard let raw = source.read({ $0.raw }) else { return }
-            try step("epoll") { () throws(Errno) in try poller.add(raw, .readable, token: sourceToken) }
+            // A terminal that everybody has closed is ready all the time: only what is new there counts.
+            let events: Events = isVacant ? [.readable, .onChange] : .readable
+            try step("epoll") { () throws(Errno) in try poller.add(raw, events, token: sourceToken) }
         case .target:
             guard let target else { return }
             do throws(Errno) { try poller.add(target, .writable, token: targetToken) } catch {
@@ -220,14 +250,28 @@ struct OutputStream: ~Copyable {
             let count = try read(raw, into: &buffer.bytes)
             guard count > 0 else { return end() }
             total += UInt64(count)
+            isVacant = false
             deliver(masker.mask(buffer.bytes[..<count]))
             buffer.grow(after: count)
+            heldUntil = isTerminal && masker.holdsBack ? monotonicNanoseconds() + Self.patience : nil
         } catch {
-            if error != .again { end() }
+            isVacant = isTerminal && error == .inputOutput && !endsWhenVacant
+            if error != .again, !isVacant { end() }
         }
     }
 
+    /// Nobody is left who could open a terminal again: when everything is read, it has ended.
+    mutating func expectEnd() { endsWhenVacant = true }
+
+    /// Shows what was held back too long. While something is pending it has to wait as well.
+    mutating func flush(now: UInt64) {
+        guard let due = flushAt, now >= due else { return }
+        heldUntil = nil
+        deliver(masker.flush())
+    }
+
     private mutating func end() {
+        heldUntil = nil
         _ = source.take()
         deliver(masker.flush(), isLast: true)
     }

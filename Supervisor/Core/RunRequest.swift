@@ -16,6 +16,8 @@ public struct RunRequest: Sendable {
     public var captures: Bool
     /// Whether descriptor 0 is passed on; otherwise the command's input is empty.
     public var readsInput: Bool
+    /// Whether the command gets a terminal in the jail, for which descriptors 0 and 1, which must be one, stand outside.
+    public var usesTerminal: Bool
     /// Signals that this process receives and passes on.
     public var forwardsSignals: Bool
     /// Whether the outcome says when each step of the start was done.
@@ -28,6 +30,7 @@ public struct RunRequest: Sendable {
         killsOnOutput = false
         captures = false
         readsInput = true
+        usesTerminal = false
         forwardsSignals = true
         recordsTimes = false
     }

@@ -11,6 +11,8 @@ struct Daemon {
         do throws(Errno) { try fillStandardDescriptors() } catch { exitNow(125) }
         // Who has gone is told by the write that fails.
         Signal.ignore(Signal.pipe)
+        // A limit on the size of files is an error of the write (setrlimit(2)).
+        Signal.ignore(Signal.fileSize)
         do throws(DaemonFailure) {
             let options = try DaemonOptions(Array(commandLine().dropFirst()))
             try run(options)

@@ -59,6 +59,8 @@ private let runOptions = [
     CommandOption(name: "--memory", value: .text, says: "a limit for the whole tree, such as 64M, 2G"),
     CommandOption(name: "--pids", value: .text, says: "a limit on processes"),
     CommandOption(name: "--env", value: .variable, says: "set a variable, or pass the caller's"),
+    CommandOption(name: "--tty", short: "-t", says: "give the command a terminal of the jail's own"),
+    CommandOption(name: "--interactive", short: "-i", says: "pass standard input on, as in any case"),
     CommandOption(name: "--json", says: "print exactly one JSON object"),
     CommandOption(name: "--report", value: .file, says: "write that object to a file as well"),
     CommandOption(name: "--print-plan", says: "print what would be done, and do nothing"),

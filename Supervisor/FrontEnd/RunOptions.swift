@@ -9,6 +9,7 @@ struct RunOptions {
     var workspace: String?
     var limits = RequestLimits()
     var json = false
+    var terminal = false
     var report: String?
     var printPlan = false
     var timing = false
@@ -17,7 +18,8 @@ struct RunOptions {
 
     private static let known = [
         "--policy", "--image", "--workspace", "--timeout", "--memory", "--pids", "--env", "--json", "--report",
-        "--print-plan", "--timing", "--verbose", "-v", "--help", "-h",
+        "--print-plan", "--timing", "--interactive", "-i", "--tty", "-t", "-it", "-ti", "--verbose", "-v", "--help",
+        "-h",
     ]
 
     static let help = """
@@ -33,6 +35,8 @@ struct RunOptions {
           --memory S        a limit for the whole tree, such as 64M, 2G; at most the policy's
           --pids N          a limit on processes; at most the policy's
           --env K=V         set a variable (may be given again); --env K passes the caller's
+          -t, --tty         give the command a terminal of the jail's own, in place of this one
+          -i, --interactive pass standard input on, which is done in any case: -it is -t
           --json            print exactly one JSON object, with the output captured in it
           --report FILE     write that object to FILE as well
           --print-plan      print what would be done, step by step, and do nothing
@@ -46,6 +50,7 @@ struct RunOptions {
           cordon run -- make test
           cordon run --memory 256M --timeout 10s -- python3 untrusted.py
           cordon run --policy preset:readonly --json -- rg TODO
+          cordon run -it -- bash
 
         """
 
@@ -72,6 +77,8 @@ struct RunOptions {
                 try reader.requireFlag(option)
                 switch option.name {
                 case "--json": json = true
+                case "--tty", "-t", "-it", "-ti": terminal = true
+                case "--interactive", "-i": break
                 case "--print-plan": printPlan = true
                 case "--timing": timing = true
                 default: verbose = true
@@ -83,6 +90,20 @@ struct RunOptions {
             throw UsageError("no command", remedy: "write it after --, as in: cordon run -- make test")
         }
         if name.isEmpty { throw UsageError("the command's name is empty") }
+        if terminal { try checkTerminal() }
+    }
+
+    private func checkTerminal() throws(UsageError) {
+        if json {
+            throw UsageError(
+                "--json captures what -t shows", remedy: "leave out one of them, or use --report FILE beside -t")
+        }
+        for (descriptor, name) in [(0, "standard input"), (1, "standard output")] as [(Int32, String)]
+        where !printPlan && !isTerminal(descriptor) {
+            throw UsageError(
+                "-t needs a terminal, and \(name) is none",
+                remedy: "leave out -t where input or output is a pipe or a file")
+        }
     }
 
     static func quantity(

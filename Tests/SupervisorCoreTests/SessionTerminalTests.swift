@@ -35,7 +35,7 @@ extension Fixture {
     }
 
     /// Serves until it has shown a text.
-    func await(_ text: String, on terminal: SessionTerminal) throws {
+    func see(_ text: String, on terminal: SessionTerminal) throws {
         var isLate = false
         let limit = loop.after(20_000_000_000) { [loop] in
             isLate = true
@@ -80,6 +80,37 @@ extension SessionTests {
             #expect(try fixture.finish(try fixture.open("tty")).text == "/dev/pts/0\r\n")
         }
 
+        /// Root inside has terminals as well, and so has whoever it becomes.
+        @Test(.enabled(if: (try? Machine.inspect())?.isPrivileged ?? false, "the host's root only"))
+        func ofRootInside() throws {
+            let fixture = try Fixture("[identity]\nroot = true\n")
+            let script = """
+                stat -c '%U %G %a' "$(tty)"; echo again >"$(tty)"
+                setpriv --reuid 7 --regid 7 --clear-groups script -qec 'stat -c "%u %G" "$(tty)"' /dev/null
+                """
+            let (outcome, text) = try fixture.finish(try fixture.open(script))
+            #expect(outcome.exitCode == 0 && text == "root tty 620\r\nagain\r\n7 tty\r\n", "\(text)")
+        }
+
+        /// Whoever handed out the directory of the terminals, only a devpts gives one.
+        @Test func onlyFromTheTerminalsFileSystem() throws {
+            let fixture = try Fixture()
+            try FileManager.default.createSymbolicLink(
+                atPath: fixture.workspace + "/ptmx", withDestinationPath: "/dev/ptmx")
+            for place in ["/dev", "/", "/dev/null", "/dev/ptmx", fixture.workspace] {
+                let directory = try Linux.open(place, .path)
+                #expect(throws: Errno(rawValue: ENOTTY), "\(place)") {
+                    var pair = try TerminalPair(in: directory.raw, size: .usual)
+                    _ = try pair.takeMaster()
+                }
+            }
+            let own = try Linux.open("/dev/pts", .path)
+            var pair = try TerminalPair(in: own.raw, size: .usual)
+            let master = try pair.takeMaster()
+            #expect(terminalSize(of: master.raw) == TerminalSize(rows: 24, columns: 80))
+            #expect(fcntl(master.raw, F_GETFD) == FD_CLOEXEC && fcntl(master.raw, F_GETFL) & O_NONBLOCK != 0)
+        }
+
         /// Programs that make terminals of their own can.
         @Test func scriptWorks() throws {
             let fixture = try Fixture()
@@ -92,9 +123,9 @@ extension SessionTests {
             let terminal = try fixture.open(["cat"])
             // Before the jail is ready, even.
             fixture.type("first\n", to: terminal)
-            try fixture.await("first\r\nfirst\r\n", on: terminal)
+            try fixture.see("first\r\nfirst\r\n", on: terminal)
             fixture.type("second\n", to: terminal)
-            try fixture.await("second\r\nsecond\r\n", on: terminal)
+            try fixture.see("second\r\nsecond\r\n", on: terminal)
             fixture.type("\u{4}", to: terminal)
             #expect(try fixture.finish(terminal).outcome.exitCode == 0)
             #expect(
@@ -107,18 +138,18 @@ extension SessionTests {
         @Test func jobControl() throws {
             let fixture = try Fixture()
             let terminal = try fixture.open(["bash", "--norc", "-i"]) { $0.environment.append("PS1=ready> ") }
-            try fixture.await("ready> ", on: terminal)
+            try fixture.see("ready> ", on: terminal)
             fixture.type("sleep 100\n", to: terminal)
-            try fixture.await("sleep 100\r\n", on: terminal)
+            try fixture.see("sleep 100\r\n", on: terminal)
             // Once it is what the keys are for.
             try fixture.awaitForeground("sleep", of: terminal)
             fixture.type("\u{1a}", to: terminal)
-            try fixture.await("Stopped", on: terminal)
+            try fixture.see("Stopped", on: terminal)
             fixture.type("fg\n", to: terminal)
             try fixture.awaitForeground("sleep", of: terminal)
             fixture.type("\u{3}", to: terminal)
             fixture.type("echo $?-\n", to: terminal)
-            try fixture.await("130-", on: terminal)
+            try fixture.see("130-", on: terminal)
             fixture.type("exit 4\n", to: terminal)
             #expect(try fixture.finish(terminal).outcome.exitCode == 4)
         }
@@ -126,7 +157,7 @@ extension SessionTests {
         @Test func resizes() throws {
             let fixture = try Fixture()
             let terminal = try fixture.open("trap 'stty size; exit' WINCH; echo ready; while :; do sleep 0.01; done")
-            try fixture.await("ready", on: terminal)
+            try fixture.see("ready", on: terminal)
             for (rows, columns) in [(0, 0), (0, 80), (24, 0), (-1, 80), (24, 10_001), (70_000, 80)] {
                 #expect(throws: LaunchFailure.self) { try terminal.resize(rows: rows, columns: columns) }
             }
@@ -139,11 +170,11 @@ extension SessionTests {
         @Test func signals() throws {
             let fixture = try Fixture()
             let terminal = try fixture.open(["bash", "--norc", "-i"]) { $0.environment.append("PS1=ready> ") }
-            try fixture.await("ready> ", on: terminal)
+            try fixture.see("ready> ", on: terminal)
             fixture.type("stty raw; sleep 100; stty sane; echo $?-\n", to: terminal)
             try fixture.awaitForeground("sleep", of: terminal)
             try terminal.signal(Signal.terminate)
-            try fixture.await("Terminated", on: terminal)
+            try fixture.see("Terminated", on: terminal)
             try terminal.signal(Signal.kill)
             let outcome = try fixture.finish(terminal).outcome
             #expect(outcome.reason == .signaled && outcome.signal == Signal.kill)
@@ -161,7 +192,7 @@ extension SessionTests {
                 "trap '' HUP TERM INT; set -m; sleep 98 & setsid sleep 99 & (setsid sleep 97 &); echo ready; wait; sleep 96"
             for end in ["kill", "hang-up", "limit"] {
                 let terminal = try fixture.open(script) { if end == "limit" { $0.wallLimit = 1500 } }
-                try fixture.await("ready", on: terminal)
+                try fixture.see("ready", on: terminal)
                 if end == "kill" { try terminal.signal(Signal.kill) }
                 if end == "hang-up" { terminal.hangUp() }
                 let outcome = try fixture.finish(terminal).outcome
@@ -176,7 +207,7 @@ extension SessionTests {
             let fixture = try Fixture()
             let terminal = try fixture.open(
                 "trap 'echo bye >told; exit 7' HUP; echo ready; while :; do sleep 0.01; done")
-            try fixture.await("ready", on: terminal)
+            try fixture.see("ready", on: terminal)
             terminal.hangUp()
             terminal.hangUp()
             let outcome = try fixture.finish(terminal).outcome
@@ -208,7 +239,7 @@ extension SessionTests {
             let terminal = try fixture.open(["cat"])
             let first = terminal.attach()
             fixture.type("one\n", to: terminal)
-            try fixture.await("one\r\none\r\n", on: terminal)
+            try fixture.see("one\r\none\r\n", on: terminal)
             let second = terminal.attach(from: 0), third = terminal.attach()
             #expect(first.read(limit: 99).bytes == second.read(limit: 99).bytes)
             #expect(third.read(limit: 99).bytes.isEmpty)
@@ -217,7 +248,7 @@ extension SessionTests {
             second.whenOutput { told += 1 }
             third.whenOutput { told += 1 }
             fixture.type("two\n", to: terminal)
-            try fixture.await("two\r\ntwo\r\n", on: terminal)
+            try fixture.see("two\r\ntwo\r\n", on: terminal)
             #expect(told == 2 && first.read(limit: 99).bytes.isEmpty)
             #expect(String(decoding: third.read(limit: 99).bytes, as: UTF8.self) == "two\r\ntwo\r\n")
             fixture.type("\u{4}", to: terminal)
@@ -254,7 +285,7 @@ extension SessionTests {
         @Test func inputIsBounded() throws {
             let fixture = try Fixture()
             let terminal = try fixture.open("stty raw -echo; echo ready; exec sleep 99") { $0.inputCapacity = 10_000 }
-            try fixture.await("ready", on: terminal)
+            try fixture.see("ready", on: terminal)
             let block = [UInt8](repeating: UInt8(ascii: "x"), count: 50_000)
             var taken = 0, last = 1
             while last > 0 {
@@ -284,7 +315,7 @@ extension SessionTests {
                 """)
             let terminal = try fixture.open(
                 "stty -echo; echo $SECRET; printf hunter2; printf hunter2; printf hunt; read x")
-            try fixture.await("hunt", on: terminal)
+            try fixture.see("hunt", on: terminal)
             #expect(fixture.text(terminal) == "[masked]\r\n[masked]hunt")
             fixture.type("\n", to: terminal)
             #expect(try fixture.finish(terminal).outcome.exitCode == 0)
@@ -340,7 +371,7 @@ extension SessionTests {
                 #expect(throws: LaunchFailure.self) { try fixture.open("true") }
                 for terminal in terminals {
                     fixture.type("x\n", to: terminal)
-                    try fixture.await("x\r\nx\r\n", on: terminal)
+                    try fixture.see("x\r\nx\r\n", on: terminal)
                     terminal.hangUp()
                     try fixture.finish(terminal)
                 }
@@ -348,9 +379,9 @@ extension SessionTests {
             #expect(fixture.session.allTerminals.count <= 16)
             _ = fixture.loop.after(200_000_000) { [loop = fixture.loop] in loop.stop() }
             try fixture.loop.run()
-            #expect(try fixture.openEntrances() <= 8)
+            #expect(try fixture.openEntrances() <= 24)
             // The directory of the terminals and the groups of the next command, which were not there at first.
-            #expect(try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count <= before + 12)
+            #expect(try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count <= before + 30)
             #expect(fixture.text(try fixture.run("ls /dev/pts")) == "ptmx\n")
         }
     }

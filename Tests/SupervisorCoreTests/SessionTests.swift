@@ -281,7 +281,7 @@ final class Fixture {
         try fixture.settle()
         // Only those of the next commands, made beforehand.
         #expect(fixture.groups().count <= 2, "\(fixture.groups())")
-        #expect(try fixture.openEntrances() <= 16)
+        #expect(try fixture.openEntrances() <= 24)
         fixture.session.close()
         try fixture.settle()
         let open = try fixture.openEntrances()

@@ -37,6 +37,9 @@ public final class JailHandle: Sendable {
         self.jail = Mutex(consume jail)
     }
 
+    /// Whether it has died, or was ended.
+    public var isDead: Bool { jail.withLock { jail in jail.read { $0.process.isDead } ?? true } }
+
     /// Whether its commands have cgroups of their own.
     var nests: Bool { nesting != nil }
 

@@ -66,7 +66,8 @@ public final class Session {
     ///     that was made before it was asked for has the same plan, and knows nothing of this session's variables.
     ///   - firstCommand: the number of the first command.
     public init(
-        id: String, _ handle: JailHandle, prepared own: PreparedJail? = nil, supervisor: Supervisor, workers: Workers, loop: EventLoop,
+        id: String, _ handle: JailHandle, prepared own: PreparedJail? = nil, supervisor: Supervisor, workers: Workers,
+        loop: EventLoop,
         limits: SessionLimits = SessionLimits(), firstCommand: UInt64 = 1
     ) throws(LaunchFailure) {
         self.id = id
@@ -84,6 +85,7 @@ public final class Session {
             guard let self else { return }
             self.failure = failure
             jail = nil
+            for command in waiting { command.abandon() }
             spares = []
             let told = whenFailed
             whenFailed = nil
@@ -141,7 +143,8 @@ public final class Session {
         let jail = try openJail()
         let spare = try takeSpare(jail, hasOwnLimits: request.memory != nil || request.pids != nil)
         let command = SessionCommand(
-            id: nextNumber, request, jail: jail, spare: spare, masked: prepared.maskedValues, guarantees: guarantees,
+            id: nextNumber, request, jail: jail, spare: spare, masked: prepared.maskedValues + request.secrets,
+            guarantees: guarantees,
             loop: loop, dispose: disposing)
         nextNumber += 1
         commands[command.id] = command
@@ -171,7 +174,7 @@ public final class Session {
         let terminal = SessionTerminal(
             id: nextNumber, request, jail: jail,
             spare: try takeSpare(jail, hasOwnLimits: request.memory != nil || request.pids != nil),
-            masked: prepared.maskedValues,
+            masked: prepared.maskedValues + request.secrets,
             guarantees: guarantees, loop: loop, dispose: disposing)
         nextNumber += 1
         terminals[terminal.id] = terminal

@@ -22,6 +22,8 @@ public struct SessionRequest: Sendable {
     public var environment: [String]
     /// Its standard input.
     public var input = Input.none
+    /// Values of its own that are masked in what it says, beside the session's.
+    public var secrets: [String] = []
     /// Milliseconds on the wall clock.
     public var wallLimit: UInt64?
     /// Milliseconds of processor time of the whole tree.

@@ -103,6 +103,8 @@ let listSubcommand = Subcommand(
 
         usage: cordon session ls [--json]
 
+          --json   print them as JSON
+
         examples:
           cordon session ls
           cordon session ls --json | jq -r '.sessions[].id'
@@ -158,6 +160,8 @@ let removeSubcommand = Subcommand(
 
         usage: cordon session rm SESSION…
                cordon session rm --all
+
+          --all    close all of them
 
         What commands wrote to the workspace stays. When it returns, every process is dead.
 
