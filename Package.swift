@@ -78,7 +78,13 @@ let jail: [Target] = [
 let supervisor: [Target] = [
     .systemLibrary(
         name: "CLibsodium", path: "Supervisor/CLibsodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
+    .systemLibrary(
+        name: "CSqlite", path: "Supervisor/CSqlite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+    .target(name: "Journal", dependencies: ["CSqlite", "Linux"], path: "Supervisor/Journal", swiftSettings: strict),
     .target(name: "Wire", path: "Supervisor/Wire", swiftSettings: strict),
+    .target(
+        name: "Cache", dependencies: ["CRe2", "Linux"], path: "Supervisor/Cache", exclude: ["README.md"],
+        swiftSettings: strict),
     .target(
         name: "SupervisorCore",
         dependencies: [
@@ -96,6 +102,22 @@ let supervisor: [Target] = [
             "CLibsodium", "JailPlanner", "Linux", "Machine", "PolicyDecision", "PolicyModel", "SupervisorCore",
         ],
         path: "Supervisor/Caller", swiftSettings: strict),
+    .target(name: "Client", dependencies: ["Linux", "Wire"], path: "Supervisor/Client", swiftSettings: strict),
+    // What clients ask for, judged, done and answered.
+    .target(
+        name: "Broker",
+        dependencies: [
+            "Audit", "Cache", "Caller", "JailPlan", "JailPlanner", "Journal", "Linux", "Machine", "Metrics",
+            "PolicyDecision", "PolicyModel", "Reports", "SupervisorCore", "Wire",
+        ],
+        path: "Supervisor/Broker", swiftSettings: strict),
+    .executableTarget(
+        name: "cordon-supervisor",
+        dependencies: ["Broker", "Caller", "Client", "Linux", "Machine", "PolicyModel", "SupervisorCore"],
+        path: "Supervisor/Daemon", swiftSettings: strict, linkerSettings: staticExecutable),
+    .target(
+        name: "Audit", dependencies: ["CLibsodium", "Linux", "Wire"], path: "Supervisor/Audit", swiftSettings: strict),
+    .target(name: "Metrics", path: "Supervisor/Metrics", swiftSettings: strict),
     .target(
         name: "Doctor", dependencies: ["Linux", "Machine", "PolicyModel"], path: "Supervisor/Doctor",
         swiftSettings: strict),
@@ -105,7 +127,8 @@ let supervisor: [Target] = [
     .executableTarget(
         name: "cordon",
         dependencies: [
-            "Caller", "Doctor", "JailPlan", "JailPlanner", "Linux", "Machine", "PolicyDecision", "PolicyModel",
+            "Audit", "Caller", "Client", "Doctor", "JailPlan", "JailPlanner", "Linux", "Machine", "PolicyDecision",
+            "PolicyModel",
             "PolicyPresets", "Reports", "SupervisorCore", "Wire",
         ],
         path: "Supervisor/FrontEnd",
@@ -136,15 +159,34 @@ let tests: [Target] = [
         name: "DoctorTests", dependencies: ["Doctor", "PolicyModel", "TestSupport", "fault-fixture"],
         path: "Tests/DoctorTests", swiftSettings: strict),
     .testTarget(
-        name: "FrontEndTests", dependencies: ["PolicyModel", "TestSupport"], path: "Tests/FrontEndTests",
+        name: "FrontEndTests", dependencies: ["Audit", "PolicyModel", "TestSupport", "Wire"],
+        path: "Tests/FrontEndTests",
         swiftSettings: strict),
     .testTarget(
         name: "SupervisorCoreTests",
         dependencies: ["JailPlanner", "Linux", "Machine", "PolicyModel", "SupervisorCore", "TestSupport"],
         path: "Tests/SupervisorCoreTests",
         swiftSettings: strict),
+    .executableTarget(
+        name: "journal-fixture", dependencies: ["Journal", "Linux"], path: "Tests/JournalFixture",
+        swiftSettings: strict),
+    .testTarget(
+        name: "JournalTests", dependencies: ["Journal", "TestSupport", "journal-fixture"], path: "Tests/JournalTests",
+        swiftSettings: strict),
     .testTarget(
         name: "WireTests", dependencies: ["TestSupport", "Wire"], path: "Tests/WireTests", swiftSettings: strict),
+    .testTarget(
+        name: "CacheTests", dependencies: ["Cache", "Linux", "TestSupport"], path: "Tests/CacheTests",
+        swiftSettings: strict),
+    .executableTarget(
+        name: "audit-fixture", dependencies: ["Audit", "Linux", "Wire"], path: "Tests/AuditFixture",
+        swiftSettings: strict),
+    .testTarget(
+        name: "AuditTests", dependencies: ["Audit", "Linux", "TestSupport", "Wire", "audit-fixture"],
+        path: "Tests/AuditTests", swiftSettings: strict),
+    .testTarget(
+        name: "MetricsTests", dependencies: ["Metrics", "TestSupport"], path: "Tests/MetricsTests",
+        swiftSettings: strict),
     // Through tmux, as a person sees it.
     .testTarget(
         name: "TerminalTests", dependencies: ["TestSupport"], path: "Tests/Terminal", swiftSettings: strict),
@@ -160,8 +202,8 @@ let benchmarks: [Target] = [
     .executableTarget(
         name: "bench",
         dependencies: [
-            "CLinux", "JailPlan", "JailPlanner", "Linux", "Machine", "PolicyDecision", "PolicyModel", "SupervisorCore",
-            "TestSupport",
+            "CLinux", "Cache", "JailPlan", "JailPlanner", "Linux", "Machine", "PolicyDecision", "PolicyModel",
+            "SupervisorCore", "TestSupport",
         ],
         path: "Tests/Benchmarks/Bench", swiftSettings: strict),
 ]
@@ -181,6 +223,7 @@ let package = Package(
     name: "Cordon",
     products: [
         .executable(name: "cordon", targets: ["cordon"]),
+        .executable(name: "cordon-supervisor", targets: ["cordon-supervisor"]),
         .executable(name: "jail-init", targets: ["jail-init"]),
         .executable(name: "cordon-janitor", targets: ["cordon-janitor"]),
     ],

@@ -201,3 +201,15 @@ int cordon_wait_lightly(int descriptor, int grace, int timeout) {
     }
     return ready < 0 && errno != EINTR ? -errno : 0;
 }
+
+int cordon_accept(int socket) { return result(accept4(socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)); }
+
+int cordon_peer(int socket, int *pid, unsigned *user, unsigned *group) {
+    struct ucred peer;
+    socklen_t size = sizeof peer;
+    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0) return -errno;
+    *pid = peer.pid;
+    *user = peer.uid;
+    *group = peer.gid;
+    return 0;
+}

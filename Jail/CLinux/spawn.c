@@ -31,11 +31,14 @@ struct shared {
     // Written by the child before it ends without having executed.
     volatile int step;
     volatile int error;
+    // Where to go then, instead of ending; or NULL.
+    void **resume;
 };
 
-static void fail(struct shared *shared, int step, long error) {
+static __attribute__((noinline)) void fail(struct shared *shared, int step, long error) {
     shared->error = (int)-error;
     shared->step = step;
+    if (shared->resume != NULL) __builtin_longjmp(shared->resume, 1);
     raw(SYS_exit_group, 127, 0, 0, 0, 0);
     __builtin_unreachable();
 }
@@ -217,7 +220,7 @@ int cordon_clone_namespace_holder(uint64_t flags, int gate, void *stack, size_t 
     return (int)clone_blocked(&arguments, holder_child, &held->shared);
 }
 
-static void command_child(struct shared *shared) {
+static __attribute__((noinline)) void command_child(struct shared *shared) {
     const struct cordon_command *command = shared->request;
     long error;
     default_signals();
@@ -296,21 +299,40 @@ static long clone_call(unsigned long flags, void *stack_top, void (*entry)(struc
 }
 
 int cordon_spawn_command(const struct cordon_command *command, int *failed) {
-    struct shared shared = {.request = command};
-    char *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    // The OOM killer ends everybody who shares the memory of whom it ends, and one whose group has a limit of its own may
+    // be ended before it has executed. Such a child has a copy, and only what it tells is shared.
+    int sharing = command->has_own_limits ? MAP_SHARED : MAP_PRIVATE;
+    char *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, sharing | MAP_ANONYMOUS | MAP_STACK, -1, 0);
     if (stack == MAP_FAILED) return -errno;
+    struct shared *shared = (struct shared *)stack;
+    *shared = (struct shared){.request = command};
+    unsigned long flags = CLONE_VFORK | CLONE_PARENT | SIGCHLD | (command->has_own_limits ? 0 : CLONE_VM);
     uint64_t all = ~0ull, old = 0;
     raw(SYS_rt_sigprocmask, SIG_BLOCK, &all, &old, 8, 0);
-    long pid = clone_call(CLONE_VM | CLONE_VFORK | CLONE_PARENT | SIGCHLD, stack + STACK, command_child, &shared);
+    long pid = clone_call(flags, stack + STACK, command_child, shared);
     raw(SYS_rt_sigprocmask, SIG_SETMASK, &old, NULL, 8, 0);
+    int step = shared->step, error = shared->error;
     munmap(stack, STACK);
     if (pid < 0) {
         *failed = 1;
         return (int)pid;
     }
-    if (shared.step != 0) {
-        *failed = shared.step;
-        return -shared.error;
+    if (step != 0) {
+        *failed = step;
+        return -error;
     }
     return (int)pid;
+}
+
+int cordon_fork_sibling(void) {
+    // As fork(2), with the caller's parent: the copy stands on a copy of this stack.
+    return (int)raw6(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0, 0);
+}
+
+int cordon_become_command(const struct cordon_command *command, int *failed) {
+    void *resume[5];
+    struct shared shared = {.request = command, .resume = resume};
+    if (__builtin_setjmp(resume) == 0) command_child(&shared);
+    *failed = shared.step;
+    return -shared.error;
 }

@@ -41,8 +41,10 @@ func runSpawner(_ start: consuming SpawnerStart) -> Never {
     do {
         try send(confined.encoded, on: socket)
         guard case .ready = confined else { exitNow(1) }
-        while let request = try nextCommand(on: socket) {
-            try send(try startOne(request, steps: steps).encoded, on: socket)
+        while let order = try nextOrder(on: socket) {
+            let report =
+                if order.standsBy { try standBy(order, steps: steps) } else { try startOne(order, steps: steps) }
+            try send(report.encoded, on: socket)
         }
     } catch {
         exitNow(1)
@@ -103,33 +105,51 @@ private func restrict(abi: Int, scoped: Bool, rules: [LandlockRule]) throws(Errn
     try ruleset.restrictSelf()
 }
 
-/// A command and the descriptors it gets.
-private struct PendingCommand: ~Copyable {
-    let request: CommandRequest
+/// An order, and the descriptors that came with it.
+private struct PendingOrder: ~Copyable {
+    /// Whether it is for a process that stands by.
+    let standsBy: Bool
+    /// A command's bytes and its three descriptors, or a socket; then files of cgroups.
     let descriptors: DescriptorList
 }
 
-/// Waits for the next command; nil when the supervisor is gone.
-private func nextCommand(on socket: Int32) throws(Errno) -> PendingCommand? {
+/// Waits for the next order; nil when the supervisor is gone.
+private func nextOrder(on socket: Int32) throws(Errno) -> PendingOrder? {
     try waitLightly(for: socket)
     var message = try receive(on: socket)
     if message.bytes.isEmpty { return nil }
-    guard case .start(let groups) = try Order(message.bytes), groups >= 0, groups <= 16,
-        message.descriptors.count == 4 + groups
-    else { throw .badMessage }
-    let request = try message.descriptors.take(0)
-    return PendingCommand(
-        request: try CommandRequest(try request.readAll()), descriptors: message.takeDescriptors())
+    let groups: Int, others: Int, standsBy: Bool
+    switch try Order(message.bytes) {
+    case .start(let count): (groups, others, standsBy) = (count, 4, false)
+    case .standBy(let count): (groups, others, standsBy) = (count, 1, true)
+    default: throw .badMessage
+    }
+    guard groups >= 0, groups <= 16, message.descriptors.count == others + groups else { throw .badMessage }
+    return PendingOrder(standsBy: standsBy, descriptors: message.takeDescriptors())
 }
 
 /// Starts a command and says what became of it.
 private func startOne(
-    _ pending: borrowing PendingCommand, steps: [(index: Int, step: Step)]
+    _ order: borrowing PendingOrder, steps: [(index: Int, step: Step)]
 ) throws(Errno) -> JailReport {
+    let descriptors = order.descriptors.raw
+    var scope: LandlockRuleset?
+    let start = try commandStart(
+        try CommandRequest(try readWhole(descriptors[0])), steps, &scope, groups: Array(descriptors.dropFirst(4)))
+    do throws(SpawnFailure) {
+        return .started(pid: try startCommand(start, descriptors: (descriptors[1], descriptors[2], descriptors[3])))
+    } catch {
+        return .notStarted(step: error.step, errno: error.errno)
+    }
+}
+
+/// What all commands have, and what this one asks for.
+private func commandStart(
+    _ request: CommandRequest, _ steps: [(index: Int, step: Step)], _ scope: inout LandlockRuleset?, groups: [Int32]
+) throws(Errno) -> CommandStart {
     var identity: (user: UInt32, group: UInt32)?
     var capabilities: UInt64 = 0
     var limits: [ResourceLimit] = []
-    var scope: LandlockRuleset?
     for (_, step) in steps where step.actor == .command {
         switch step.action {
         case .identity(let user, let group, let kept):
@@ -140,16 +160,66 @@ private func startOne(
         default: throw .invalid
         }
     }
-    let request = pending.request
-    let descriptors = pending.descriptors.raw
-    let start = CommandStart(
+    return CommandStart(
         candidates: request.candidates, arguments: request.arguments, environment: request.environment,
         directory: request.directory, identity: identity, capabilities: capabilities, limits: limits,
-        controllingTerminal: request.controllingTerminal, ruleset: scope.read { $0.raw },
-        groups: Array(descriptors.dropFirst(4)))
-    do throws(SpawnFailure) {
-        return .started(pid: try startCommand(start, descriptors: (descriptors[1], descriptors[2], descriptors[3])))
+        controllingTerminal: request.controllingTerminal, ruleset: scope.read { $0.raw }, groups: groups,
+        hasOwnLimits: request.hasOwnLimits)
+}
+
+// MARK: - Standing by
+
+/// Forks a process that waits in cgroups of its own for the command that it is to become. To fork and to move into them takes
+/// longer than to execute, on version 2 for as long as an RCU grace period, and nobody waits for it here.
+private func standBy(_ order: borrowing PendingOrder, steps: [(index: Int, step: Step)]) throws(Errno) -> JailReport {
+    let descriptors = order.descriptors.raw
+    do throws(Errno) {
+        let pid = try forkSibling()
+        if pid == 0 { waitForCommand(descriptors[0], groups: Array(descriptors.dropFirst()), steps: steps) }
+        return .started(pid: pid)
     } catch {
-        return .notStarted(step: error.step, errno: error.errno)
+        return .notStarted(step: "start", errno: error)
     }
+}
+
+/// The whole life of a process that stands by. Until it is told what to be it is as confined as the spawner, whose copy it
+/// is, and as out of reach for commands.
+private func waitForCommand(_ socket: Int32, groups: [Int32], steps: [(index: Int, step: Step)]) -> Never {
+    nameProcess("cordon-standby")
+    do throws(StandByFailure) {
+        for group in groups {
+            _ = try failing("cgroups") { () throws(Errno) in try write(group, [UInt8(ascii: "0")]) }
+        }
+        // The spawner's socket must end with the spawner.
+        try failing("start") { () throws(Errno) in try closeDescriptors(from: 3, except: socket) }
+        var message = try failing("start") { () throws(Errno) in
+            try waitLightly(for: socket)
+            return try receive(on: socket)
+        }
+        // It is not needed any more.
+        if message.bytes.isEmpty { exitNow(0) }
+        let descriptors = message.takeDescriptors()
+        let numbers = descriptors.raw
+        var scope: LandlockRuleset?
+        let start = try failing("start") { () throws(Errno) in
+            guard case .start(groups: 0) = try Order(message.bytes), numbers.count == 4 else { throw Errno.badMessage }
+            return try commandStart(try CommandRequest(try readWhole(numbers[0])), steps, &scope, groups: [])
+        }
+        let failure = becomeCommand(start, descriptors: (numbers[1], numbers[2], numbers[3]))
+        throw StandByFailure(step: failure.step, errno: failure.errno)
+    } catch {
+        try? send(JailReport.notStarted(step: error.step, errno: error.errno).encoded, on: socket)
+        exitNow(127)
+    }
+}
+
+private struct StandByFailure: Error {
+    var step: String
+    var errno: Errno
+}
+
+private func failing<Result: ~Copyable>(
+    _ step: String, _ body: () throws(Errno) -> Result
+) throws(StandByFailure) -> Result {
+    do throws(Errno) { return try body() } catch { throw StandByFailure(step: step, errno: error) }
 }

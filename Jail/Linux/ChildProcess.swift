@@ -41,6 +41,11 @@ internal import Glibc
         return SpawnFailure(step: steps[Int(step)] ?? "execveat", errno: Errno(rawValue: error))
     }
 
+    /// Whether it has ended; it may be waited for then without waiting.
+    ///
+    /// The corresponding C function is `poll` on its pidfd (pidfd_open(2)).
+    public var isDead: Bool { (try? waitReadable(pidfd.raw, milliseconds: 0)) ?? true }
+
     /// Sends a signal; a child that is dead already is not an error.
     ///
     /// The corresponding C function is `pidfd_send_signal`.

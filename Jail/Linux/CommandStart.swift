@@ -57,11 +57,15 @@ public struct CommandStart: Sendable {
     /// Files of cgroups that it enters by writing to them.
     public var groups: [Int32]
 
+    /// Whether those have limits of their own.
+    public var hasOwnLimits: Bool
+
     /// Makes a start.
     public init(
         candidates: [String], arguments: [String], environment: [String], directory: String,
         identity: (user: UInt32, group: UInt32)?, capabilities: UInt64, limits: [ResourceLimit],
-        controllingTerminal: Bool, ruleset: Int32? = nil, groups: [Int32] = []
+        controllingTerminal: Bool, ruleset: Int32? = nil, groups: [Int32] = [],
+        hasOwnLimits: Bool = false
     ) {
         self.candidates = candidates
         self.arguments = arguments
@@ -73,6 +77,7 @@ public struct CommandStart: Sendable {
         self.controllingTerminal = controllingTerminal
         self.ruleset = ruleset
         self.groups = groups
+        self.hasOwnLimits = hasOwnLimits
     }
 }
 
@@ -81,8 +86,38 @@ public struct CommandStart: Sendable {
 /// The corresponding system calls are `clone` with CLONE_PARENT and `execve`.
 public func startCommand(_ start: CommandStart, descriptors: (Int32, Int32, Int32)) throws(SpawnFailure) -> Int32 {
     var failed: Int32 = 0
+    let pid = unsafe withCommand(start, descriptors) { unsafe cordon_spawn_command($0, &failed) }
+    guard pid > 0 else { throw failure(failed, pid) }
+    return pid
+}
+
+/// Makes the calling process the command. Returns only with why it could not.
+///
+/// The corresponding system call is `execve`.
+public func becomeCommand(_ start: CommandStart, descriptors: (Int32, Int32, Int32)) -> SpawnFailure {
+    var failed: Int32 = 0
+    let result = unsafe withCommand(start, descriptors) { unsafe cordon_become_command($0, &failed) }
+    return failure(failed, result)
+}
+
+/// Forks a sibling: the caller's parent reaps it. Zero in it. Only for single-threaded programs.
+///
+/// The corresponding system call is `clone` with CLONE_PARENT.
+public func forkSibling() throws(Errno) -> Int32 { try checkRaw(cordon_fork_sibling()) }
+
+private func failure(_ step: Int32, _ result: Int32) -> SpawnFailure {
+    let steps = [
+        "start", "start", "session", "descriptors", "limits", "identity", "capabilities", "directory", "landlock",
+        "execve", "cgroups",
+    ]
+    return SpawnFailure(step: steps[Int(step)], errno: Errno(rawValue: -result))
+}
+
+private func withCommand(
+    _ start: CommandStart, _ descriptors: (Int32, Int32, Int32), _ body: (UnsafePointer<cordon_command>) -> Int32
+) -> Int32 {
     let limits = start.limits.map { cordon_rlimit(resource: $0.resource, soft: $0.value, hard: $0.value) }
-    let pid = unsafe withCStrings(start.candidates) { paths in
+    return unsafe withCStrings(start.candidates) { paths in
         unsafe withCStrings(start.arguments) { arguments in
             unsafe withCStrings(start.environment) { environment in
                 unsafe withCStrings([start.directory]) { directory in
@@ -94,20 +129,13 @@ public func startCommand(_ start: CommandStart, descriptors: (Int32, Int32, Int3
                                 user: start.identity?.user ?? UInt32.max, group: start.identity?.group ?? UInt32.max,
                                 capabilities: start.capabilities, limits: limits.baseAddress, limit_count: limits.count,
                                 controlling_terminal: start.controllingTerminal ? 1 : 0, ruleset: start.ruleset ?? -1,
-                                groups: groups.baseAddress, group_count: groups.count)
-                            return unsafe cordon_spawn_command(&command, &failed)
+                                has_own_limits: start.hasOwnLimits ? 1 : 0, groups: groups.baseAddress,
+                                group_count: groups.count)
+                            return unsafe body(&command)
                         }
                     }
                 }
             }
         }
     }
-    guard pid > 0 else {
-        let steps = [
-            "start", "start", "session", "descriptors", "limits", "identity", "capabilities", "directory", "landlock",
-            "execve", "cgroups",
-        ]
-        throw SpawnFailure(step: steps[Int(failed)], errno: Errno(rawValue: -pid))
-    }
-    return pid
 }

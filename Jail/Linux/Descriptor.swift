@@ -175,3 +175,11 @@ public func reopenNonBlocking(_ descriptor: Int32, _ flags: OpenFlags) -> Descri
     guard let kind = try? status(of: descriptor), kind.isPipe || isTerminal(descriptor) else { return nil }
     return try? open("/proc/self/fd/\(descriptor)", flags.union(.nonBlocking))
 }
+
+/// Closes every descriptor from a number on but one, whoever owns them: for a process that goes on as another one.
+///
+/// The corresponding C function is `close_range`.
+public func closeDescriptors(from first: Int32, except kept: Int32) throws(Errno) {
+    if kept > first { try check(close_range(UInt32(first), UInt32(kept - 1), 0)) }
+    try check(close_range(UInt32(max(first, kept + 1)), .max, 0))
+}

@@ -62,6 +62,14 @@ public struct Errno: Error, Hashable, Sendable, RawRepresentable {
     public static let crossDevice = Errno(rawValue: EXDEV)
     /// Input/output error.
     public static let inputOutput = Errno(rawValue: EIO)
+    /// Software caused connection abort.
+    public static let connectionAborted = Errno(rawValue: ECONNABORTED)
+    /// Connection refused: nobody listens.
+    public static let connectionRefused = Errno(rawValue: ECONNREFUSED)
+    /// File name too long.
+    public static let nameTooLong = Errno(rawValue: ENAMETOOLONG)
+    /// Address already in use.
+    public static let addressInUse = Errno(rawValue: EADDRINUSE)
     /// No such device: of a mount, that the kernel has no such file system.
     public static let noDevice = Errno(rawValue: ENODEV)
 

@@ -118,6 +118,8 @@ public enum Signal {
     public static let user2 = SIGUSR2
     /// Write to a pipe without readers.
     public static let pipe = SIGPIPE
+    /// A file would be longer than may be.
+    public static let fileSize = SIGXFSZ
     /// The polite request to end.
     public static let terminate = SIGTERM
     /// The window has another size.
@@ -135,6 +137,13 @@ public enum Signal {
         return unsafe "SIG" + String(cString: text)
     }
 
+    /// 9 for `KILL`, `SIGKILL` and `9`; nil for what is no signal.
+    public static func number(_ text: String) -> Int32? {
+        if let number = Int32(text) { return (1...64).contains(number) ? number : nil }
+        let name = text.hasPrefix("SIG") ? text : "SIG" + text
+        return (1...31).first { self.name($0) == name }
+    }
+
     /// Leaves a signal without effect, for the whole process.
     public static func ignore(_ number: Int32) { cordon_ignore_signal(number) }
 }
@@ -144,6 +153,9 @@ public func monotonicNanoseconds() -> UInt64 { nanoseconds(CLOCK_MONOTONIC) }
 
 /// Nanoseconds since boot, suspension included (CLOCK_BOOTTIME).
 public func bootNanoseconds() -> UInt64 { nanoseconds(CLOCK_BOOTTIME) }
+
+/// Milliseconds since 1970 (CLOCK_REALTIME), for people and for what outlives the machine's start.
+public func wallMilliseconds() -> UInt64 { nanoseconds(CLOCK_REALTIME) / 1_000_000 }
 
 private func nanoseconds(_ clock: clockid_t) -> UInt64 {
     var time = timespec()

@@ -425,3 +425,14 @@ private func may(_ mode: Int32, _ path: String) -> Bool {
 ///
 /// The corresponding C function is `lseek`.
 public func rewind(_ descriptor: Int32) throws(Errno) { try check(lseek(descriptor, 0, SEEK_SET)) }
+
+/// Makes a directory with all those above it that are missing. One that is there keeps its mode.
+///
+/// The corresponding C function is `mkdir`.
+public func makeDirectories(_ path: String, mode: UInt32) throws(Errno) {
+    var above = path.utf8.first == UInt8(ascii: "/") ? "" : "."
+    for name in pathComponents(path) {
+        above += "/" + name
+        try makeDirectoryIfMissing(above, mode: mode)
+    }
+}

@@ -6,8 +6,8 @@ internal import Glibc
 ///
 /// The corresponding system call is `clone3`; the process shares this one's memory and runs no Swift.
 ///
-/// Safe: the stack is private, unmapped once, and only after the process that stands on it is reaped.
-@safe public struct NamespaceHolder: ~Copyable {
+/// Safe, in any thread: the stack is private, unmapped once, and only after the process that stands on it is reaped.
+@safe public struct NamespaceHolder: ~Copyable, @unchecked Sendable {
     /// Its pid in the caller's namespace.
     public let pid: Int32
     private let stack: UnsafeMutableRawPointer

@@ -119,6 +119,11 @@ public func exitNow(_ code: Int32) -> Never { _exit(code) }
 /// This process's pid in its own namespace.
 public var processID: Int32 { getpid() }
 
+/// The process that started this one.
+///
+/// The corresponding C function is `getppid`.
+public var parentProcessID: Int32 { getppid() }
+
 /// The real user and group of this process.
 public var callerIdentity: (user: UInt32, group: UInt32) { (getuid(), getgid()) }
 

@@ -2,8 +2,10 @@
 //
 //   supervisor → jail-init   setup (plan, with descriptors), signal, signalForeground
 //   jail-init  → supervisor  failed, ready, exited
-//   supervisor → spawner     start
+//   supervisor → spawner     start, standBy
 //   spawner    → supervisor  failed, ready, started, notStarted
+//   supervisor → standing by start
+//   standing by → supervisor notStarted
 public import Linux
 
 /// From the supervisor to jail-init or the spawner. What is long travels as a memory file.
@@ -19,6 +21,9 @@ public enum Order: Sendable, Hashable {
     /// To the spawner: start a command. Descriptors: the command's bytes, its stdin, stdout, stderr, and files through which
     /// it enters cgroups of its own.
     case start(groups: Int)
+    /// To the spawner: have a process stand by for a command, in cgroups of its own already. Descriptors: a socket on which
+    /// it takes one `start`, without groups, and says only what fails; and the files through which it enters.
+    case standBy(groups: Int)
 
     /// As bytes.
     public var encoded: [UInt8] {
@@ -39,6 +44,9 @@ public enum Order: Sendable, Hashable {
         case .signalForeground(let number):
             writer.write(UInt8(4))
             writer.write(Int64(number))
+        case .standBy(let groups):
+            writer.write(UInt8(5))
+            writer.write(UInt64(groups))
         }
         return writer.bytes
     }
@@ -54,6 +62,7 @@ public enum Order: Sendable, Hashable {
         case 2: self = .signal(pid: try reader.number(as: Int32.self), number: try reader.number(as: Int32.self))
         case 3: self = .start(groups: try reader.number(as: Int.self))
         case 4: self = .signalForeground(number: try reader.number(as: Int32.self))
+        case 5: self = .standBy(groups: try reader.number(as: Int.self))
         default: throw .badMessage
         }
         guard reader.isAtEnd else { throw .badMessage }
@@ -160,16 +169,20 @@ public struct CommandRequest: Sendable, Hashable {
     /// Whether descriptor 0 becomes its controlling terminal.
     public var controllingTerminal: Bool
 
+    /// Whether the groups that it enters have limits of their own.
+    public var hasOwnLimits: Bool
+
     /// Makes a request.
     public init(
         candidates: [String], arguments: [String], environment: [String], directory: String,
-        controllingTerminal: Bool = false
+        controllingTerminal: Bool = false, hasOwnLimits: Bool = false
     ) {
         self.candidates = candidates
         self.arguments = arguments
         self.environment = environment
         self.directory = directory
         self.controllingTerminal = controllingTerminal
+        self.hasOwnLimits = hasOwnLimits
     }
 
     /// As bytes.
@@ -178,6 +191,7 @@ public struct CommandRequest: Sendable, Hashable {
         for list in [candidates, arguments, environment] { writer.write(list) { $0.write($1) } }
         writer.write(directory)
         writer.write(controllingTerminal)
+        writer.write(hasOwnLimits)
         return writer.bytes
     }
 
@@ -189,6 +203,7 @@ public struct CommandRequest: Sendable, Hashable {
         environment = try reader.list { (reader) throws(Errno) in try reader.text() }
         directory = try reader.text()
         controllingTerminal = try reader.flag()
+        hasOwnLimits = try reader.flag()
         guard reader.isAtEnd else { throw .badMessage }
     }
 }

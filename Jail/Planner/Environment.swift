@@ -1,7 +1,7 @@
 // The environment of commands, and the values in it that must not leave.
 internal import JailPlan
 internal import Linux
-internal import PolicyModel
+public import PolicyModel
 
 struct EnvironmentPlan {
     var variables: [(name: String, value: String)] = []
@@ -10,9 +10,6 @@ struct EnvironmentPlan {
     private static let standardPath = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
     /// bash reads the first two as programs before the command starts; the third is Cordon's own.
     private static let neverInherited = ["BASH_ENV", "ENV", "CORDON_DELEGATED_SCOPE"]
-    /// Shorter values would blot out ordinary text.
-    private static let shortestMasked = 8
-
     init(
         rules: EnvironmentRules, request: PlanRequest, toolchainPath: [String], more: [(name: String, value: String)],
         userName: String
@@ -42,11 +39,17 @@ struct EnvironmentPlan {
         for (name, value) in rules.set.sorted(by: { $0.key < $1.key }) { set(name, value) }
         for (name, value) in request.setEnvironment { set(name, value) }
         variables = names.map { (name: $0, value: values[$0] ?? "") }
-        maskedValues = variables.filter { matcher.masks($0.name) && $0.value.utf8.count >= Self.shortestMasked }.map(
-            \.value)
+        maskedValues = secretValues(of: variables, by: rules)
     }
 
     var searchPath: [String] {
         (variables.first { $0.name == "PATH" }?.value ?? "").split(separator: ":").map(String.init)
     }
+}
+
+/// The values that must not leave, of variables whose names a policy masks. Those of less than 8 bytes would blot out ordinary
+/// text.
+public func secretValues(of variables: [(name: String, value: String)], by rules: EnvironmentRules) -> [String] {
+    let matcher = rules.matcher()
+    return variables.filter { matcher.masks($0.name) && $0.value.utf8.count >= 8 }.map(\.value)
 }

@@ -10,10 +10,8 @@ struct cre2_pattern {
     cre2_pattern(const re2::StringPiece &text, const RE2::Options &options) : expression(text, options) {}
 };
 
-cre2_pattern *cre2_compile(const char *text, size_t count, char *error, size_t size) {
-    RE2::Options options;
+static cre2_pattern *compile(const char *text, size_t count, RE2::Options &options, char *error, size_t size) {
     options.set_log_errors(false);
-    options.set_max_mem(1 << 20);
     const char *reason = "no memory";
     cre2_pattern *pattern = nullptr;
     try {
@@ -28,6 +26,19 @@ cre2_pattern *cre2_compile(const char *text, size_t count, char *error, size_t s
     }
     delete pattern;
     return nullptr;
+}
+
+cre2_pattern *cre2_compile(const char *text, size_t count, char *error, size_t size) {
+    RE2::Options options;
+    options.set_max_mem(1 << 20);
+    return compile(text, count, options, error, size);
+}
+
+cre2_pattern *cre2_compile_bytes(const char *text, size_t count, char *error, size_t size) {
+    RE2::Options options;
+    options.set_encoding(RE2::Options::EncodingLatin1);
+    options.set_max_mem(1 << 17);
+    return compile(text, count, options, error, size);
 }
 
 void cre2_free(cre2_pattern *pattern) { delete pattern; }

@@ -22,9 +22,16 @@ struct SyntaxTree {
         "translated_string", "brace_expression", "subscript", "array",
     ]
 
+    /// What is longer is not read. The library counts the depth of repetitions in 16 bits: 65,534 braces in a row overflow
+    /// them, and it writes behind its memory (libtree-sitter 0.20.7).
+    private static let longest = 32_768
+
     /// Reads a string of UTF-8.
     init(_ bytes: [UInt8]) throws(OpaqueCommand) {
         let whole = 0..<bytes.count
+        guard bytes.count <= Self.longest else {
+            throw OpaqueCommand("it is longer than the \(Self.longest) bytes that are analysed", at: whole)
+        }
         guard let parser = unsafe ts_parser_new() else { throw OpaqueCommand("no memory to parse it", at: whole) }
         defer { unsafe ts_parser_delete(parser) }
         // Hostile text can make a generalised parser slow; nobody's command takes this long.

@@ -22,11 +22,7 @@ public struct StateFile: Sendable {
 
     /// Puts other lines in their place. A reader sees the old ones or the new ones; of two writers one is forgotten.
     public func replace(_ change: ([[UInt8]]) -> [[UInt8]]) throws(Errno) {
-        var above = ""
-        for name in pathComponents(directory) {
-            above += "/" + name
-            try makeDirectoryIfMissing(above, mode: 0o700)
-        }
+        try makeDirectories(directory, mode: 0o700)
         let temporary = "\(path).\(processID)"
         let target = try open(temporary, [.writeOnly, .create, .exclusive], mode: 0o600)
         do throws(Errno) {

@@ -14,8 +14,10 @@ public struct Workspace: Sendable {
     /// - Parameters:
     ///   - chosen: as the caller names it; nil for the current directory.
     ///   - home: the caller's own, which with all that is in it is refused.
+    ///   - records: directories of Cordon's own. What holds one of them, or lies in one, is refused: a command could rewrite the
+    ///     audit log, or take the place of a supervisor.
     /// - Throws: ``Refusal`` for a directory that is none, that a link leads to, or that is the system's or a home.
-    public init(_ chosen: String?, home: String?) throws(Refusal) {
+    public init(_ chosen: String?, home: String?, records: [String]) throws(Refusal) {
         let current = try? workingDirectory()
         let wanted = chosen ?? current ?? "."
         let resolved: String
@@ -31,6 +33,14 @@ public struct Workspace: Sendable {
                     remedy: error == .loop
                         ? "a symbolic link leads there: name the directory itself, \((try? resolvedPath(wanted)) ?? "")"
                         : "name an existing directory with --workspace"))
+        }
+        for place in records {
+            let real = (try? resolvedPath(place)) ?? place
+            guard isInside(real, resolved) || isInside(resolved, real) else { continue }
+            throw Refusal(
+                LaunchFailure(
+                    step: "workspace", object: resolved,
+                    remedy: "\(real) is Cordon's own, and a command must not reach it: name a project's directory"))
         }
         if let reason = Self.objection(to: resolved, home: home.flatMap { try? resolvedPath($0) }) {
             throw Refusal(
@@ -68,4 +78,11 @@ public struct Workspace: Sendable {
         }
         return nil
     }
+}
+
+/// The directories in which Cordon keeps its records and its sockets, for a user with this environment.
+public func recordDirectories(_ environment: [(name: String, value: String)]) -> [String] {
+    let state = userDirectory("XDG_STATE_HOME", "/.local/state", environment)
+    let runtime = environment.first { $0.name == "XDG_RUNTIME_DIR" }?.value
+    return [state, runtime].compactMap { $0 }.filter { $0.utf8.first == UInt8(ascii: "/") }.map { $0 + "/cordon" }
 }

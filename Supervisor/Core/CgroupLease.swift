@@ -66,10 +66,13 @@ struct CgroupLease: ~Copyable {
     /// All counters but processor time, at the end.
     func usage() -> CgroupUsage { groups.counters.usage() }
 
-    /// Makes groups inside of this jail's, for one of its commands.
-    func nested(_ name: String) throws(LaunchFailure) -> CommandGroups {
-        try CommandGroups(
-            name, killable: groups.killable, counters: groups.counters, isUnified: groups.tree.layout == .version2)
+    /// Bytes of memory in use now; nil without a counter.
+    func memory() -> UInt64? { groups.counters.memory() }
+
+    /// Where commands get groups inside of this jail's.
+    var nesting: CommandGroups.Nesting {
+        CommandGroups.Nesting(
+            killable: groups.killable, counters: groups.counters, isUnified: groups.tree.layout == .version2)
     }
 }
 

@@ -5,10 +5,11 @@ internal import Linux
 internal import Machine
 
 /// One command's groups, removed when the value goes away, with whatever still runs in them.
-struct CommandGroups: ~Copyable {
+struct CommandGroups: ~Copyable, Sendable {
     /// Inside of each of the jail's.
     private let directories: [String]
     private let counters: CgroupCounters
+    private let files: CounterFiles
     /// A version 2 group, which dies by one write.
     private let killable: String?
     /// Whether that one has all controllers.
@@ -16,14 +17,19 @@ struct CommandGroups: ~Copyable {
     /// Files through which the command enters, open.
     let entrances: DescriptorList
 
+    /// Where a jail's commands get their groups.
+    struct Nesting: Sendable {
+        /// The jail's group on version 2, nil without one.
+        let killable: String?
+        /// The directories that count for the jail.
+        let counters: CgroupCounters
+        /// Whether version 2 has all controllers, and so `run` holds the commands.
+        let isUnified: Bool
+    }
+
     /// Makes them.
-    ///
-    /// - Parameters:
-    ///   - jail: the jail's group on version 2, nil without one.
-    ///   - outer: the directories that count for the jail.
-    ///   - isUnified: whether version 2 has all controllers, and so `run` holds the commands.
-    init(_ name: String, killable jail: String?, counters outer: CgroupCounters, isUnified: Bool) throws(LaunchFailure)
-    {
+    init(_ name: String, in nesting: Nesting) throws(LaunchFailure) {
+        let jail = nesting.killable, outer = nesting.counters, isUnified = nesting.isUnified
         var making = Making(name: name)
         var counters = CgroupCounters()
         var killable: String?
@@ -36,7 +42,8 @@ struct CommandGroups: ~Copyable {
             }
             if !isUnified {
                 for (controller, directory) in outer.directories.sorted(by: { $0.value < $1.value })
-                where controller != .cpuacct || jail == nil {
+                // Processor time is counted by version 2 where there is one, and has no limit for a command.
+                where ![.cpuacct, .cpu].contains(controller) || (jail == nil && controller == .cpuacct) {
                     counters[controller] = try making.make(directory, "tasks")
                 }
             }
@@ -47,6 +54,7 @@ struct CommandGroups: ~Copyable {
         self.killable = killable
         self.isUnified = isUnified
         self.counters = counters
+        files = CounterFiles(counters)
         directories = making.directories
         entrances = making.finish()
     }
@@ -79,10 +87,10 @@ struct CommandGroups: ~Copyable {
     }
 
     /// Microseconds of processor time so far.
-    func cpuMicroseconds() -> UInt64? { counters.cpuMicroseconds() }
+    func cpuMicroseconds() -> UInt64? { files.cpuMicroseconds() }
 
     /// What it used, but for processor time.
-    func usage() -> CgroupUsage { counters.usage() }
+    func usage() -> CgroupUsage { files.usage() }
 
     /// Bounds its memory and its tasks more closely than its jail's. What cannot be bounded here is refused.
     func limit(memory: UInt64?, pids: UInt64?) throws(LaunchFailure) {
@@ -97,6 +105,14 @@ struct CommandGroups: ~Copyable {
             if !isUnified { try CgroupMaker.limitVersion1(controller, limits, directory) }
         }
         if isUnified, let killable { try CgroupMaker.limitVersion2(limits, killable) }
+    }
+
+    /// Whether nobody is in them.
+    var isEmpty: Bool {
+        guard let directory = killable ?? directories.first,
+            let text = try? readText(directory + "/cgroup.procs")
+        else { return true }
+        return text.isEmpty
     }
 
     /// Kills whatever is in them.

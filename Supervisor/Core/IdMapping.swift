@@ -71,12 +71,12 @@ private struct MapHelper: ~Copyable {
 }
 
 /// A user namespace in which `owner` of a file system appears as the command's user of a jail.
-final class OwnerMap {
+final class OwnerMap: Sendable {
     let owner: Owner
     /// Keeps the namespace.
     let namespace: Descriptor
     /// It is let go at once, and waited for only at the jail's end.
-    private var holder: NamespaceHolder
+    private let holder: NamespaceHolder
 
     init(owner: Owner, commandUser: UInt32, commandGroup: UInt32) throws(LaunchFailure) {
         var holder = try step("clone-tree", "user namespace") { () throws(Errno) in try NamespaceHolder(.user) }
@@ -88,6 +88,6 @@ final class OwnerMap {
         }
         holder.letGo()
         self.owner = owner
-        self.holder = holder
+        self.holder = consume holder
     }
 }

@@ -5,7 +5,7 @@ internal import Machine
 
 /// A jail that is being set up or runs. When the value goes away, every process in it is dead and nothing
 /// of it is left.
-public struct Jail: ~Copyable {
+public struct Jail: ~Copyable, Sendable {
     let process: ChildProcess
     /// To jail-init.
     let control: Descriptor
@@ -192,11 +192,17 @@ public struct Jail: ~Copyable {
     func order(
         _ command: CommandRequest, descriptors: (Int32, Int32, Int32), groups: [Int32] = []
     ) throws(LaunchFailure) {
-        try step("start", command.arguments.first ?? "") { () throws(Errno) in
-            let file = try memoryFile("command", command.encoded)
-            try send(
-                Order.start(groups: groups.count).encoded,
-                descriptors: [file.raw, descriptors.0, descriptors.1, descriptors.2] + groups, on: spawner.raw)
+        try sendCommand(command, descriptors: descriptors, groups: groups, on: spawner.raw)
+    }
+
+    /// Has the spawner make a process that stands by for a command; its pid is reported on the spawner's socket.
+    ///
+    /// - Parameters:
+    ///   - socket: the end on which it takes the command.
+    ///   - groups: files through which it enters cgroups of its own.
+    func orderStandby(socket: Int32, groups: [Int32]) throws(LaunchFailure) {
+        try step("start", "stand-by") { () throws(Errno) in
+            try send(Order.standBy(groups: groups.count).encoded, descriptors: [socket] + groups, on: spawner.raw)
         }
     }
 
@@ -259,7 +265,8 @@ public struct Jail: ~Copyable {
         isEnded = true
     }
 
-    private borrowing func kill() {
+    /// Kills everything in it; does not wait.
+    borrowing func kill() {
         // The death of a pid namespace's init kills the rest, stopped and frozen (version 2) processes too.
         try? process.signal(Signal.kill)
         cgroups.read { $0.kill() }
@@ -284,6 +291,18 @@ func receiveMessageOrEnd(on socket: Int32) throws(Errno) -> Message {
     // The other side left with a message of ours unread. That is told first, and once; what it said before is
     // still there to be read.
     return try receive(on: socket, capacity: 65536)
+}
+
+/// Orders a command of the spawner, or of a process that stands by.
+func sendCommand(
+    _ command: CommandRequest, descriptors: (Int32, Int32, Int32), groups: [Int32], on socket: Int32
+) throws(LaunchFailure) {
+    try step("start", command.arguments.first ?? "") { () throws(Errno) in
+        let file = try memoryFile("command", command.encoded)
+        try send(
+            Order.start(groups: groups.count).encoded,
+            descriptors: [file.raw, descriptors.0, descriptors.1, descriptors.2] + groups, on: socket)
+    }
 }
 
 /// A file in memory with these contents, to be read from the start.

@@ -31,9 +31,12 @@ struct Capture {
         rest = rest.suffix(tailLimit)
         let grow = min(tailLimit - tail.count, rest.count)
         tail.append(contentsOf: rest.prefix(grow))
-        for byte in rest.dropFirst(grow) {
-            tail[tailStart] = byte
-            tailStart = tailStart + 1 == tailLimit ? 0 : tailStart + 1
+        rest = rest.dropFirst(grow)
+        while !rest.isEmpty {
+            let part = rest.prefix(tailLimit - tailStart)
+            tail.replaceSubrange(tailStart..<tailStart + part.count, with: part)
+            rest = rest.dropFirst(part.count)
+            tailStart = tailStart + part.count == tailLimit ? 0 : tailStart + part.count
         }
     }
 
@@ -70,6 +73,9 @@ struct Masker {
         secrets = values.map(pathBytes).filter { !$0.isEmpty }.sorted { $0.count > $1.count }
         starts = Set(secrets.compactMap(\.first))
     }
+
+    /// Whether it passes everything on as it is.
+    var isIdle: Bool { secrets.isEmpty }
 
     /// The next part of the stream, masked. What could be the start of a secret is held back.
     mutating func mask(_ bytes: ArraySlice<UInt8>) -> [UInt8] {

@@ -4,35 +4,6 @@ internal import Linux
 internal import PolicyDecision
 internal import PolicyModel
 
-/// What the policies' `[approval]` sections allow together.
-struct ApprovalTerms {
-    private let scopes: Set<ApprovalRules.Scope>
-    /// How long a request waits and an answer holds; nil for as long as it takes.
-    let expiry: Milliseconds?
-    private let approvers: Set<ApprovalRules.Approver>
-
-    init(_ tiers: [Tier]) {
-        scopes = Self.common(tiers, [.once]) { $0.scopes?.value }
-        approvers = Self.common(tiers, [.terminal]) { $0.approvers?.value }
-        expiry = tiers.compactMap { $0.policy.approval.expiry?.value }.min()
-    }
-
-    /// What every list holds. A project's file, which may be a stranger's, only shortens what the others give.
-    private static func common<Item: Hashable>(
-        _ tiers: [Tier], _ standard: Set<Item>, _ list: (ApprovalRules) -> [Item]?
-    ) -> Set<Item> {
-        let own = tiers.filter { $0.name != .project }.compactMap { list($0.policy.approval) }
-        let strangers = tiers.filter { $0.name == .project }.compactMap { list($0.policy.approval) }
-        let given = own.isEmpty ? standard : own.dropFirst().reduce(Set(own[0])) { $0.intersection($1) }
-        return strangers.reduce(given) { $0.intersection($1) }
-    }
-
-    /// Whether the person at the terminal may answer at all.
-    var areForTerminal: Bool { approvers.contains(.terminal) && !scopes.isEmpty }
-
-    func contains(_ scope: ApprovalRules.Scope) -> Bool { scopes.contains(scope) }
-}
-
 /// Commands that a person has approved until the session of their terminal ends: a line for each,
 /// `SHA-256 SESSION DEADLINE`, the deadline in milliseconds since boot.
 struct ApprovalStore {

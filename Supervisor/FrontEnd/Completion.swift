@@ -77,9 +77,17 @@ private let doctorOptions = [
 
 private let commands = [
     ("run", "run a command in a jail of its own"), ("policy", "ask what a policy says, and check policies"),
+    ("session", "jails that stay, and commands in them"), ("approve", "answer what a policy asks: yes"),
+    ("deny", "answer what a policy asks: no"), ("audit", "check the audit log, and look at its end"),
     ("doctor", "try each primitive, and say what is in the way"),
     ("completion", "print a completion script"), ("help", "print help"), ("version", "print the version"),
 ]
+
+/// Commands that have subcommands.
+private let groups = [("policy", policySubcommands), ("session", sessionSubcommands), ("audit", auditSubcommands)]
+
+/// What `cordon help` takes.
+private let helpTopics = "run " + groups.map(\.0).joined(separator: " ")
 
 private var presets: String { presetNames.sorted().map { "preset:" + $0 }.joined(separator: " ") }
 
@@ -107,10 +115,10 @@ private var bashCompletion: String {
             [[ $line == *[[:space:]] ]] || { cur=${words[-1]}; unset 'words[-1]'; }
             command=${words[1]-}
             local prefix= values='\(withValue)'
-            if [[ $command == policy ]]; then
-                command=policy-${words[2]-}
+            if [[ $command == @(\(groups.map(\.0).joined(separator: "|"))) ]]; then
+                command=$command-${words[2]-}
                 case $command in
-        \(policySubcommands.map { "            policy-\($0.name)) values='\(names($0.options) { $0.value != .none }.joined(separator: "|"))' ;;\n" }.joined())\
+        \(groups.flatMap { group in group.1.map { "            \(group.0)-\($0.name)) values='\(names($0.options) { $0.value != .none }.joined(separator: "|"))' ;;\n" } }.joined())\
                 esac
                 for ((i = 3; i < ${#words[@]}; i++)); do
                     word=${words[i]}
@@ -137,8 +145,8 @@ private var bashCompletion: String {
             fi
             case $command:$option in
                 :) _cordon_words -W "\(commands.map(\.0).joined(separator: " "))" ;;
-                policy-:) _cordon_words -W "\(policySubcommands.map(\.name).joined(separator: " "))" ;;
-        \(policySubcommands.map(bashCases).joined())\
+        \(groups.map { "        \($0.0)-:) _cordon_words -W \"\($0.1.map(\.name).joined(separator: " "))\" ;;\n" }.joined())\
+        \(groups.flatMap { group in group.1.map { bashCases(group.0, $0) } }.joined())\
                 run:) _cordon_words -W "\(names(runOptions).joined(separator: " ")) --" ;;
                 run:\(cases(.policy)))
                     _cordon_words -W "\(presets)"
@@ -149,7 +157,7 @@ private var bashCompletion: String {
                 run:\(cases(.variable))) _cordon_words -A export ;;
                 doctor:) _cordon_words -W "\(names(doctorOptions).joined(separator: " "))" ;;
                 completion:) ((${#words[@]} > 2)) || _cordon_words -W "\(shells.joined(separator: " "))" ;;
-                help:) ((${#words[@]} > 2)) || _cordon_words -W "run policy" ;;
+                help:) ((${#words[@]} > 2)) || _cordon_words -W "\(helpTopics)" ;;
             esac
             local whole=$prefix$cur head=
             [[ $COMP_WORDBREAKS == *=* && $whole == *=* ]] && { prefix=; head=${cur%"${cur##*=}"}; }
@@ -167,9 +175,9 @@ private var bashCompletion: String {
         """
 }
 
-/// What bash offers for one subcommand of policy.
-private func bashCases(_ subcommand: PolicySubcommand) -> String {
-    let command = "policy-" + subcommand.name
+/// What bash offers for one subcommand of a command.
+private func bashCases(_ group: String, _ subcommand: Subcommand) -> String {
+    let command = group + "-" + subcommand.name
     func line(_ value: OptionValue, _ words: String) -> String {
         let found = names(subcommand.options) { $0.value == value }.map { "\(command):" + $0 }
         return found.isEmpty ? "" : "        \(found.joined(separator: "|"))) \(words) ;;\n"
@@ -191,7 +199,7 @@ private func bashCases(_ subcommand: PolicySubcommand) -> String {
 // MARK: - zsh
 
 private var zshCompletion: String {
-    func zshCase(_ subcommand: PolicySubcommand) -> String {
+    func zshCase(_ subcommand: Subcommand) -> String {
         let operand =
             switch subcommand.operand {
             case .policy: "'*:policy:_cordon_policy'"
@@ -201,6 +209,22 @@ private var zshCompletion: String {
             }
         let options = subcommand.options.map(specification).joined()
         return "                \(subcommand.name)) _arguments \\\n\(options)        \(operand) ;;\n"
+    }
+    func zshGroup(_ name: String, _ subcommands: [Subcommand]) -> String {
+        let list = subcommands.map { "'\($0.name)[\($0.says)]'" }.joined(separator: " ")
+        return """
+                    \(name))
+                        if ((CURRENT == 2)); then
+                            _values subcommand \(list)
+                            return
+                        fi
+                        local inner=$words[2]
+                        shift words
+                        ((CURRENT--))
+                        case $inner in
+            \(subcommands.map(zshCase).joined())            esac ;;
+
+            """
     }
     func specification(_ option: CommandOption) -> String {
         let says = option.says.replacing("'", with: "'\\''").replacing("[", with: "(").replacing("]", with: ")")
@@ -241,20 +265,11 @@ private var zshCompletion: String {
             case $subcommand in
                 run) _arguments -S \\
         \(runOptions.map(specification).joined())        '(-):command:_path_commands' '*::argument: _normal' ;;
-                policy)
-                    if ((CURRENT == 2)); then
-                        _values subcommand \(policySubcommands.map { "'\($0.name)[\($0.says)]'" }.joined(separator: " "))
-                        return
-                    fi
-                    local inner=$words[2]
-                    shift words
-                    ((CURRENT--))
-                    case $inner in
-        \(policySubcommands.map(zshCase).joined())            esac ;;
+        \(groups.map(zshGroup).joined())\
                 doctor) _arguments \\
         \(doctorOptions.map(specification).joined())        && return ;;
                 completion) _values shell \(shells.joined(separator: " ")) ;;
-                help) _values command run policy ;;
+                help) _values command \(helpTopics) ;;
             esac
         }
 
@@ -331,11 +346,11 @@ private var fishCompletion: String {
         complete -c cordon -f
         \(commands.map { "complete -c cordon -n __fish_use_subcommand -a \($0.0) -d '\($0.1)'\n" }.joined())\(lines("run", runOptions))\
         complete -c cordon -n __cordon_run_command -a '(__cordon_complete_inner)'
-        complete -c cordon -n '__cordon_options policy; and test (count (commandline -opc)) = 2' -a '\(policySubcommands.map(\.name).joined(separator: " "))'
-        \(policySubcommands.map { lines("policy", $0.options, inner: $0.name) }.joined())\
+        \(groups.map { "complete -c cordon -n '__cordon_options \($0.0); and test (count (commandline -opc)) = 2' -a '\($0.1.map(\.name).joined(separator: " "))'\n" }.joined())\
+        \(groups.flatMap { group in group.1.map { lines(group.0, $0.options, inner: $0.name) } }.joined())\
         \(lines("doctor", doctorOptions))\
         complete -c cordon -n '__cordon_options completion' -a '\(shells.joined(separator: " "))'
-        complete -c cordon -n '__cordon_options help' -a 'run policy'
+        complete -c cordon -n '__cordon_options help' -a '\(helpTopics)'
 
         """
 }

@@ -55,13 +55,7 @@ struct JudgedRun {
         let key = store == nil ? "" : ApprovalStore.key(command, in: place, circumstances, tiers)
         if terms.areForTerminal, store?.holds(key) == true { return .allow }
         guard terms.areForTerminal, terms.contains(.once) || store != nil, isTerminal(0), isTerminal(2) else {
-            // A stranger's file may refuse, and never allow.
-            let answers = tiers.compactMap { tier in
-                tier.policy.defaults.headlessAsk.map(\.value).flatMap {
-                    tier.name == .project && $0 == .allow ? nil : $0
-                }
-            }
-            return answers.max() ?? .deny
+            return ApprovalTerms.headlessAnswer(tiers)
         }
         guard let scope = askAtTerminal(verdict, command, terms, canRemember: store != nil) else { return .deny }
         if scope == .session, let store {

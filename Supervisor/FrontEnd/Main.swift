@@ -14,15 +14,23 @@ struct Cordon {
         switch arguments.first {
         case "run": runCommand(Array(arguments.dropFirst()))
         case "policy": policyCommand(Array(arguments.dropFirst()))
+        case "session": sessionCommand(Array(arguments.dropFirst()))
+        case "approve": approveCommand(Array(arguments.dropFirst()), approves: true)
+        case "deny": approveCommand(Array(arguments.dropFirst()), approves: false)
+        case "audit": auditCommand(Array(arguments.dropFirst()))
         case "doctor": doctorCommand(Array(arguments.dropFirst()))
         case "version", "--version", "-V": leave(printing: "cordon \(version)\n", code: 0)
         case "help", "--help", "-h":
             if arguments.dropFirst().first == "policy" { policyCommand(["help"] + arguments.dropFirst(2)) }
+            if arguments.dropFirst().first == "session" { sessionCommand(["help"] + arguments.dropFirst(2)) }
+            if arguments.dropFirst().first == "audit" { auditCommand(["help"] + arguments.dropFirst(2)) }
             leave(printing: arguments.dropFirst().first == "run" ? RunOptions.help : help, code: 0)
         case "completion": completionCommand(Array(arguments.dropFirst()))
         case nil: leave(printing: help, code: ExitCode.cordonFailed, to: 2)
         case .some(let other):
-            let known = ["run", "policy", "doctor", "help", "version", "completion"]
+            let known = [
+                "run", "policy", "session", "approve", "deny", "audit", "doctor", "help", "version", "completion",
+            ]
             fail(
                 UsageError(
                     "unknown command \"\(other)\"",
@@ -41,9 +49,12 @@ struct Cordon {
 
         usage: cordon run [OPTION…] -- COMMAND [ARGUMENT…]
                cordon policy COMMAND [OPTION…]
+               cordon session COMMAND [OPTION…]
+               cordon approve|deny ID
+               cordon audit verify|tail [OPTION…]
                cordon doctor [--json] [--guarantees]
                cordon completion bash|zsh|fish
-               cordon help [run | policy] | version
+               cordon help [run | policy | session | audit] | version
 
         examples:
           cordon run -- make test                   the current directory is the workspace, preset:agent the policy

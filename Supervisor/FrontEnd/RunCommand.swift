@@ -42,7 +42,9 @@ private func execute(_ options: RunOptions) throws(Refusal) -> Outcome {
     let supervisor =
         options.printPlan ? nil : try refusing { () throws(LaunchFailure) in try Supervisor(machine: machine) }
     let environment = callerEnvironment()
-    let place = try Workspace(options.workspace, home: environment.first { $0.name == "HOME" }?.value)
+    let place = try Workspace(
+        options.workspace, home: environment.first { $0.name == "HOME" }?.value,
+        records: recordDirectories(environment))
     let (tiers, policy) = try loadPolicy(options, place, environment, machine: machine)
     if options.image == nil, policy.fileSystem.read.isEmpty, policy.fileSystem.write.isEmpty {
         throw Refusal(

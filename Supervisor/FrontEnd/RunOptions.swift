@@ -106,7 +106,7 @@ struct RunOptions {
         }
     }
 
-    private static func quantity(
+    static func quantity(
         _ option: String, _ text: String, _ parse: (String) throws(InvalidValue) -> UInt64
     ) throws(UsageError) -> UInt64 {
         do throws(InvalidValue) { return try parse(text) } catch {
@@ -114,7 +114,7 @@ struct RunOptions {
         }
     }
 
-    private static func variable(_ text: String) throws(UsageError) -> (String, String) {
+    static func variable(_ text: String) throws(UsageError) -> (String, String) {
         let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
         guard let name = parts.first, !name.isEmpty else {
             throw UsageError("--env \(text): no name", remedy: "write NAME=VALUE, or NAME to pass the caller's value")
@@ -130,4 +130,43 @@ struct RunOptions {
 extension UsageError {
     /// Not an error: the user asked for help.
     static let help = UsageError("")
+}
+
+extension RunOptions {
+    /// The values that options of several commands take.
+    struct LimitReader {
+        func duration(_ option: (name: String, attached: String?), _ reader: inout OptionReader)
+            throws(SubcommandFailure)
+            -> UInt64
+        {
+            try usage { () throws(UsageError) in
+                try RunOptions.quantity(option.name, try reader.value(of: option), parseDuration)
+            }
+        }
+
+        func size(_ option: (name: String, attached: String?), _ reader: inout OptionReader) throws(SubcommandFailure)
+            -> UInt64
+        {
+            try usage { () throws(UsageError) in
+                try RunOptions.quantity(option.name, try reader.value(of: option), parseSize)
+            }
+        }
+
+        func count(_ option: (name: String, attached: String?), _ reader: inout OptionReader) throws(SubcommandFailure)
+            -> UInt64
+        {
+            let text = try usage { () throws(UsageError) in try reader.value(of: option) }
+            guard let count = UInt64(text), count > 0 else {
+                throw .usage(
+                    UsageError("\(option.name) \(text): not a number", remedy: "write a whole number, such as 64"))
+            }
+            return count
+        }
+
+        func variable(
+            _ option: (name: String, attached: String?), _ reader: inout OptionReader
+        ) throws(SubcommandFailure) -> (String, String) {
+            try usage { () throws(UsageError) in try RunOptions.variable(try reader.value(of: option)) }
+        }
+    }
 }

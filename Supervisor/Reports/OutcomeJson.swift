@@ -5,20 +5,19 @@ public import SupervisorCore
 public import Wire
 
 /// The object that `--json` prints and `--report` writes.
-public func reportObject(_ outcome: Outcome) -> JsonObject {
+///
+/// - Parameter inline: bytes of each stream at most, from its start and its end; nil: all that was kept.
+public func reportObject(_ outcome: Outcome, inline: Int? = nil) -> JsonObject {
     var json = JsonObject()
     json.add("exit_code", outcome.exitCode.map { .number(Int64($0)) } ?? .null)
     json.add("signal", outcome.signal.map { .number(Int64($0)) } ?? .null)
     json.add("reason", .string(outcome.reason.rawValue))
     for (name, stream) in [("stdout", outcome.output), ("stderr", outcome.errors)] {
-        if let text = String(validating: stream.bytes, as: UTF8.self) {
-            json.add(name, .string(text))
-            json.add(name + "_encoding", .string("utf-8"))
-        } else {
-            json.add(name, .string(base64(stream.bytes)))
-            json.add(name + "_encoding", .string("base64"))
-        }
-        json.add(name + "_truncated", .bool(stream.isTruncated))
+        var bytes = stream.bytes
+        let isCut = inline.map { bytes.count > $0 } ?? false
+        if isCut, let inline { bytes = Array(bytes.prefix(inline - inline / 2) + bytes.suffix(inline / 2)) }
+        addOutput(bytes, as: name, to: &json)
+        json.add(name + "_truncated", .bool(stream.isTruncated || isCut))
     }
     let usage = outcome.usage
     json.add("duration_ms", .count(outcome.durationMilliseconds))
@@ -34,6 +33,19 @@ public func reportObject(_ outcome: Outcome) -> JsonObject {
     json.add("denials", .array(outcome.denials.map { .object($0.json) }))
     json.add("error", outcome.failure.map { .object($0.json) } ?? .null)
     return json
+}
+
+/// Bytes of a stream, as text where they are, and how they are written.
+public func addOutput(_ bytes: [UInt8], as name: String, to json: inout JsonObject) {
+    // Control characters take six bytes each in JSON; what has many is shorter as Base64.
+    let controls = bytes.count { $0 < 0x20 && $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\t") }
+    if controls <= bytes.count / 16 + 16, let text = String(validating: bytes, as: UTF8.self) {
+        json.add(name, .string(text))
+        json.add(name + "_encoding", .string("utf-8"))
+    } else {
+        json.add(name, .string(base64(bytes)))
+        json.add(name + "_encoding", .string("base64"))
+    }
 }
 
 extension LaunchFailure {

@@ -1,4 +1,4 @@
-// JSON values (RFC 8259) and their text; and Base64, in which bytes stand in JSON.
+// JSON values (RFC 8259) and their text.
 
 /// A value.
 public indirect enum JsonValue: Sendable, Equatable {
@@ -36,60 +36,63 @@ public indirect enum JsonValue: Sendable, Equatable {
 
     /// As text.
     public var serialized: String {
-        var text = ""
-        write(to: &text)
-        return text
+        var bytes: [UInt8] = []
+        write(to: &bytes)
+        return String(decoding: bytes, as: UTF8.self)
     }
 
-    fileprivate func write(to text: inout String) {
+    /// Adds its text, in UTF-8, to bytes: joining strings costs several times as much.
+    fileprivate func write(to bytes: inout [UInt8]) {
         switch self {
-        case .null: text += "null"
-        case .bool(let value): text += value ? "true" : "false"
-        case .number(let value): text += String(value)
-        case .count(let value): text += String(value)
-        case .real(let value): text += value.isFinite ? value.description : "null"
-        case .string(let value): Self.quote(value, to: &text)
+        case .null: bytes += "null".utf8
+        case .bool(let value): bytes += (value ? "true" : "false").utf8
+        case .number(let value): bytes += String(value).utf8
+        case .count(let value): bytes += String(value).utf8
+        case .real(let value): bytes += (value.isFinite ? value.description : "null").utf8
+        case .string(let value): Self.quote(value, to: &bytes)
         case .array(let values):
-            text += "["
+            bytes.append(UInt8(ascii: "["))
             for (index, value) in values.enumerated() {
-                if index > 0 { text += "," }
-                value.write(to: &text)
+                if index > 0 { bytes.append(UInt8(ascii: ",")) }
+                value.write(to: &bytes)
             }
-            text += "]"
-        case .object(let object): object.write(to: &text)
+            bytes.append(UInt8(ascii: "]"))
+        case .object(let object): object.write(to: &bytes)
         }
     }
 
     /// Quotes what the RFC demands, and also DEL and C1 controls and line separators: a report that is
     /// printed must not command the terminal it is printed on.
-    private static func quote(_ value: String, to text: inout String) {
-        text += "\""
-        if value.utf8.allSatisfy({ (0x20..<0x7F).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") })
-        {
-            // Most texts have nothing to quote.
-            text += value
-            text += "\""
+    fileprivate static func quote(_ value: String, to bytes: inout [UInt8]) {
+        bytes.append(UInt8(ascii: "\""))
+        defer { bytes.append(UInt8(ascii: "\"")) }
+        let start = bytes.count
+        bytes += value.utf8
+        // Most texts have nothing to quote.
+        if bytes[start...].allSatisfy({
+            (0x20..<0x7F).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\")
+        }) {
             return
         }
+        bytes.removeSubrange(start...)
         for scalar in value.unicodeScalars {
             switch scalar {
-            case "\"": text += "\\\""
-            case "\\": text += "\\\\"
-            case "\n": text += "\\n"
-            case "\t": text += "\\t"
-            case "\r": text += "\\r"
+            case "\"": bytes += "\\\"".utf8
+            case "\\": bytes += "\\\\".utf8
+            case "\n": bytes += "\\n".utf8
+            case "\t": bytes += "\\t".utf8
+            case "\r": bytes += "\\r".utf8
             default:
                 if scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value)
                     || (0x2028...0x2029).contains(scalar.value)
                 {
                     let digits = String(scalar.value, radix: 16)
-                    text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+                    bytes += ("\\u" + String(repeating: "0", count: 4 - digits.count) + digits).utf8
                 } else {
-                    text.unicodeScalars.append(scalar)
+                    if let encoded = UTF8.encode(scalar) { bytes += encoded }
                 }
             }
         }
-        text += "\""
     }
 }
 
@@ -125,40 +128,33 @@ public struct JsonObject: Sendable, Equatable, ExpressibleByDictionaryLiteral {
     /// Adds a member at the end; its name must be new.
     public mutating func add(_ name: String, _ value: JsonValue) { members.append(Member(name: name, value: value)) }
 
+    /// Puts another value in the place of one, or adds it.
+    public mutating func replace(_ name: String, _ value: JsonValue) {
+        guard let index = members.firstIndex(where: { $0.name.utf8.elementsEqual(name.utf8) }) else {
+            return add(name, value)
+        }
+        members[index].value = value
+    }
+
     /// As text.
     public var text: String {
-        var text = ""
-        write(to: &text)
-        return text
+        var bytes: [UInt8] = []
+        write(to: &bytes)
+        return String(decoding: bytes, as: UTF8.self)
     }
 
     /// Adds it to a text.
-    public func write(to text: inout String) {
-        text += "{"
-        for (index, member) in members.enumerated() {
-            if index > 0 { text += "," }
-            JsonValue.string(member.name).write(to: &text)
-            text += ":"
-            member.value.write(to: &text)
-        }
-        text += "}"
-    }
-}
+    public func write(to text: inout String) { text += self.text }
 
-/// Base64 (RFC 4648, section 4).
-public func base64(_ bytes: [UInt8]) -> String {
-    let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-    var result: [UInt8] = []
-    result.reserveCapacity((bytes.count + 2) / 3 * 4)
-    var index = 0
-    while index < bytes.count {
-        let group = bytes[index..<min(index + 3, bytes.count)]
-        let value = group.reduce(UInt32(0)) { $0 << 8 | UInt32($1) } << (8 * UInt32(3 - group.count))
-        for position in 0..<4 {
-            let digit = alphabet[Int(value >> (18 - 6 * UInt32(position)) & 63)]
-            result.append(position <= group.count ? digit : UInt8(ascii: "="))
+    /// Adds its text, in UTF-8, to bytes.
+    public func write(to bytes: inout [UInt8]) {
+        bytes.append(UInt8(ascii: "{"))
+        for (index, member) in members.enumerated() {
+            if index > 0 { bytes.append(UInt8(ascii: ",")) }
+            JsonValue.quote(member.name, to: &bytes)
+            bytes.append(UInt8(ascii: ":"))
+            member.value.write(to: &bytes)
         }
-        index += 3
+        bytes.append(UInt8(ascii: "}"))
     }
-    return String(decoding: result, as: UTF8.self)
 }

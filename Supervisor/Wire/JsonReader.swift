@@ -31,6 +31,36 @@ extension JsonValue {
         return nil
     }
 
+    /// A whole number that fits.
+    public var whole: Int64? {
+        switch self {
+        case .number(let value): value
+        case .count(let value): Int64(exactly: value)
+        default: nil
+        }
+    }
+
+    /// A whole number that is not negative.
+    public var unsigned: UInt64? {
+        switch self {
+        case .number(let value): UInt64(exactly: value)
+        case .count(let value): value
+        default: nil
+        }
+    }
+
+    /// The members of an object.
+    public var members: JsonObject? {
+        if case .object(let object) = self { return object }
+        return nil
+    }
+
+    /// The elements of an array.
+    public var elements: [JsonValue]? {
+        if case .array(let values) = self { return values }
+        return nil
+    }
+
     /// The elements of an array of strings.
     public var texts: [String]? {
         guard case .array(let values) = self else { return nil }

@@ -22,7 +22,10 @@ import Testing
     }
 
     @Test(arguments: [
-        ("cordon ", ["run", "policy", "doctor", "completion", "help", "version"]), ("cordon do", ["doctor"]),
+        (
+            "cordon ",
+            ["run", "policy", "session", "approve", "deny", "audit", "doctor", "completion", "help", "version"]
+        ), ("cordon do", ["doctor"]),
         ("cordon run --pol", ["--policy"]), ("cordon run --policy preset:r", ["readonly"]),
         ("cordon run --policy=preset:r", ["readonly"]), ("cordon run --workspace Superv", ["Supervisor"]),
         ("cordon run --workspace=Superv", ["Supervisor"]), ("cordon run --workspace Packag", []),
@@ -30,7 +33,12 @@ import Testing
         ("cordon run -- cat Packag", ["Package.swift"]),
         ("cordon run cat --po", []), ("cordon doctor --g", ["--guarantees"]),
         ("cordon completion ", ["bash", "zsh", "fish"]),
-        ("cordon completion bash ", []), ("cordon help ", ["run", "policy"]),
+        ("cordon completion bash ", []), ("cordon help ", ["run", "policy", "session", "audit"]),
+        ("cordon session ", ["new", "exec", "attach", "ls", "inspect", "rm"]),
+        ("cordon session new --pol", ["--policy"]), ("cordon session exec --ba", ["--background"]),
+        ("cordon audit ", ["verify", "tail"]),
+        ("cordon audit verify --st", ["--state"]), ("cordon audit tail --state Superv", ["Supervisor"]),
+        ("cordon audit tail -n 5 --fo", ["--follow"]),
         ("cordon policy sc", ["score", "schema"]),
         ("cordon policy check --as", ["--as-is"]), ("cordon policy check --policy preset:r", ["readonly"]),
         ("cordon policy simulate --log Packag", ["Package.swift"]), ("cordon policy score preset:r", ["readonly"]),
@@ -49,7 +57,9 @@ import Testing
         ["help", "run"], ["doctor", "--help"], ["policy", "check", "--help"], ["policy", "explain", "--help"],
         ["policy", "test", "--help"], ["policy", "lint", "--help"], ["policy", "diff", "--help"],
         ["policy", "simulate", "--help"], ["policy", "score", "--help"], ["policy", "fmt", "--help"],
-        ["policy", "schema", "--help"], ["policy", "trust", "--help"],
+        ["policy", "schema", "--help"], ["policy", "trust", "--help"], ["audit", "verify", "--help"],
+        ["audit", "tail", "--help"], ["session", "new", "--help"], ["session", "exec", "--help"],
+        ["session", "attach", "--help"], ["session", "ls", "--help"], ["session", "rm", "--help"],
     ]) func optionsAreThoseOfTheHelp(_ help: [String]) throws {
         let text = try execute([cordon] + help).output
         let told = text.split(separator: "\n").flatMap { line -> [Substring] in

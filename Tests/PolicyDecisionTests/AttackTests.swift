@@ -372,7 +372,7 @@ import Testing
 
     /// So many names that trying them all would take its time.
     @Test func manySuspects() throws {
-        let verdict = try denyingRm().judge("zsh -c '" + String(repeating: "rm ", count: 300_000) + "'")
+        let verdict = try denyingRm().judge("zsh -c '" + String(repeating: "rm ", count: 10_000) + "'")
         #expect(verdict.decision != .allow)
     }
 }

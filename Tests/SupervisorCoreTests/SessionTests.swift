@@ -15,6 +15,7 @@ final class Fixture {
     let session: Session
     let machine: Machine
     let supervisor: Supervisor
+    let workers: Workers
     private let prepared: PreparedJail
 
     init(_ sections: String = "", limits: SessionLimits = SessionLimits()) throws {
@@ -34,9 +35,12 @@ final class Fixture {
         // The release build: what is brought into a jail is static.
         supervisor = try Supervisor(machine: machine, programs: root + "/.build/release")
         loop = try EventLoop()
+        workers = try Workers(count: 1, loop: loop)
         session = try Session(
-            id: "test", prepared, filters: FilterStore.standard(home: nil, cacheHome: nil), supervisor: supervisor,
-            loop: loop, limits: limits)
+            id: "test",
+            try JailHandle.start(
+                prepared, filters: FilterStore.standard(home: nil, cacheHome: nil), supervisor: supervisor),
+            supervisor: supervisor, workers: workers, loop: loop, limits: limits)
     }
 
     deinit {
@@ -53,6 +57,7 @@ final class Fixture {
     func start(_ script: String, _ change: (inout SessionRequest) -> Void = { _ in }) throws -> SessionCommand {
         var request = request(["sh", "-c", script])
         change(&request)
+        _ = try session.admit()
         return try session.run(request)
     }
 
@@ -62,6 +67,14 @@ final class Fixture {
         command.whenEnded { [loop] in loop.stop() }
         try loop.run()
         return command.outcome
+    }
+
+    /// Serves until the threads have done what was left for them, which may be told in a quiet moment only.
+    func settle() throws {
+        for _ in 0..<2 {
+            loop.later { [workers, loop] in workers.perform({}) { loop.stop() } }
+            try loop.run()
+        }
     }
 
     func run(_ script: String, _ change: (inout SessionRequest) -> Void = { _ in }) throws -> Outcome {
@@ -125,7 +138,7 @@ final class Fixture {
         }
         // The fourth has to wait for one of them.
         let last = try fixture.start("ls | wc -l")
-        #expect(last.state == .starting)
+        #expect(last.state == .queued)
         try fixture.finish(last)
         for command in commands { try fixture.finish(command) }
         #expect(commands.allSatisfy { $0.outcome.exitCode == 0 } && fixture.text(last.outcome) == "3\n")
@@ -193,7 +206,7 @@ final class Fixture {
     /// What was written while it runs can be read from a cursor on.
     @Test func readsByCursor() throws {
         let fixture = try Fixture()
-        let command = try fixture.start("echo one; read x; echo two $x") { $0.input = Array("in\n".utf8) }
+        let command = try fixture.start("echo one; read x; echo two $x") { $0.input = .bytes(Array("in\n".utf8)) }
         try fixture.finish(command)
         let all = command.read(errors: false, from: 0, limit: 100)
         #expect(String(decoding: all.bytes, as: UTF8.self) == "one\ntwo in\n" && all.next == 11)
@@ -205,10 +218,10 @@ final class Fixture {
     @Test func largeInput() throws {
         let fixture = try Fixture()
         let bytes = [UInt8](repeating: UInt8(ascii: "x"), count: 3_000_000)
-        let outcome = try fixture.run("wc -c") { $0.input = bytes }
+        let outcome = try fixture.run("wc -c") { $0.input = .bytes(bytes) }
         #expect(fixture.text(outcome).trimmingCharacters(in: .whitespacesAndNewlines) == "3000000")
         // One that does not read it.
-        #expect(try fixture.run("true") { $0.input = bytes }.exitCode == 0)
+        #expect(try fixture.run("true") { $0.input = .bytes(bytes) }.exitCode == 0)
     }
 
     @Test func failuresAreTold() throws {
@@ -265,14 +278,82 @@ final class Fixture {
     @Test func nothingIsLeft() throws {
         let fixture = try Fixture()
         for _ in 0..<50 { try fixture.finish(try fixture.start("echo x; (sleep 9 &)")) }
-        // What is left for a quiet moment.
-        _ = fixture.loop.after(200_000_000) { [loop = fixture.loop] in loop.stop() }
-        try fixture.loop.run()
-        // Only the next command's, made beforehand.
-        #expect(fixture.groups().count <= 1, "\(fixture.groups())")
-        #expect(try fixture.openEntrances() <= 8)
+        try fixture.settle()
+        // Only those of the next commands, made beforehand.
+        #expect(fixture.groups().count <= 2, "\(fixture.groups())")
+        #expect(try fixture.openEntrances() <= 24)
         fixture.session.close()
+        try fixture.settle()
         let open = try fixture.openEntrances()
         #expect(fixture.groups().isEmpty && open == 0)
+    }
+
+    /// Input that comes while the command runs, and its end.
+    @Test func lateInput() throws {
+        let fixture = try Fixture()
+        let command = try fixture.start("while read line; do echo got $line; done; echo end") { $0.input = .later }
+        #expect(command.takesInput)
+        for number in 0..<3 {
+            command.write(Array("\(number)\n".utf8))
+            let wanted = "got 0\ngot 1\ngot 2\n".prefix(6 * (number + 1))
+            while String(decoding: command.read(errors: false, from: 0, limit: 100).bytes, as: UTF8.self) != wanted {
+                command.whenOutput { fixture.loop.stop() }
+                try fixture.loop.run()
+            }
+        }
+        command.closeInput()
+        #expect(!command.takesInput)
+        #expect(fixture.text(try fixture.finish(command)) == "got 0\ngot 1\ngot 2\nend\n")
+    }
+
+    @Test func processorTime() throws {
+        let fixture = try Fixture()
+        let outcome = try fixture.run("while :; do :; done") { $0.cpuLimit = 150 }
+        #expect(outcome.reason == .cpuTimeout && outcome.usage.cpuMicroseconds ?? 0 >= 150_000, "\(outcome)")
+    }
+
+    @Test func tooMuchOutput() throws {
+        let fixture = try Fixture()
+        let outcome = try fixture.run("yes") {
+            $0.outputLimit = 1000
+            $0.killsOnOutput = true
+        }
+        #expect(outcome.reason == .outputLimit && outcome.output.bytes.count == 1000 && outcome.output.isTruncated)
+    }
+
+    @Test func tooManyInAMinute() throws {
+        var limits = SessionLimits()
+        limits.perMinute = 3
+        let fixture = try Fixture(limits: limits)
+        for _ in 0..<3 { #expect(try fixture.run("true").exitCode == 0) }
+        let error = try #require(throws: LaunchFailure.self) { try fixture.start("true") }
+        #expect(error.step == "rate")
+    }
+
+    /// A sink that takes little at a time makes the command wait, and gets all of it.
+    @Test func streams() throws {
+        final class Sink: OutputSink {
+            var taken = 0, isEnded = false, room = 0
+            func take(_ bytes: ArraySlice<UInt8>) {
+                taken += bytes.count
+                room -= bytes.count
+            }
+            func end() { isEnded = true }
+        }
+        let fixture = try Fixture()
+        let sink = Sink()
+        let command = try fixture.start("head -c 1000000 /dev/zero") { $0.outputLimit = 0 }
+        command.connect(errors: false, sink)
+        // Without room nothing comes.
+        _ = fixture.loop.after(100_000_000) { fixture.loop.stop() }
+        try fixture.loop.run()
+        #expect(sink.taken == 0 && command.state == .running)
+        while !sink.isEnded {
+            sink.room = 10_000
+            command.resume(errors: false)
+            command.whenOutput { fixture.loop.stop() }
+            try fixture.loop.run()
+        }
+        #expect(try fixture.finish(command).exitCode == 0 && sink.taken == 1_000_000)
     }
 }

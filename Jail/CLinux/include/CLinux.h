@@ -245,6 +245,8 @@ struct cordon_command {
     int controlling_terminal;
     /// Apply one more Landlock ruleset (signal scoping where commands share the spawner's id), or -1.
     int ruleset;
+    /// Whether the groups that it moves into have limits of their own.
+    int has_own_limits;
     /// Files of cgroups that the command moves itself into, before anything of it exists that could fork.
     const int *groups;
     size_t group_count;
@@ -256,6 +258,14 @@ struct cordon_command {
 /// 1 clone, 2 session, 3 descriptors, 4 limits, 5 identity, 6 capabilities, 7 directory, 8 Landlock, 9 execve,
 /// 10 cgroups.
 int cordon_spawn_command(const struct cordon_command *command, int *failed);
+
+/// clone(2) with CLONE_PARENT and nothing else, which glibc's fork(3) does not offer: PID 1 reaps the copy. Only for
+/// single-threaded programs. Zero in the copy; the pid, or -errno.
+int cordon_fork_sibling(void);
+
+/// As the child of `cordon_spawn_command`, in the calling process: between its steps there must be no Swift that could
+/// allocate or throw. Returns -errno only where it fails, with the same steps; what was done until then stays done.
+int cordon_become_command(const struct cordon_command *command, int *failed);
 
 /// prctl(2) is variadic. One with an integer argument; −1 and errno as glibc's.
 int cordon_prctl(int attribute, unsigned long value);
@@ -293,6 +303,12 @@ char **cordon_environment(void);
 
 /// execve(2): its arrays of pointers are typed differently in Swift's Glibc module.
 void cordon_execve(const char *path, const char *const *arguments, const char *const *environment);
+
+/// accept4(2) with SOCK_CLOEXEC and SOCK_NONBLOCK, hidden behind _GNU_SOURCE. The descriptor, or -errno.
+int cordon_accept(int socket);
+
+/// getsockopt(2) with SO_PEERCRED: `struct ucred` is hidden behind _GNU_SOURCE. 0, or -errno.
+int cordon_peer(int socket, int *pid, unsigned *user, unsigned *group);
 
 /// fork(2), which the Glibc module marks unavailable. Only for single-threaded jail-init.
 int cordon_fork(void);

@@ -18,6 +18,9 @@ typedef struct cre2_pattern cre2_pattern;
 
 /// Compiles UTF-8. NULL where it is no pattern; `error` then has the reason, cut to `size` and terminated.
 cre2_pattern *_Nullable cre2_compile(const char *_Nullable text, size_t count, char *error, size_t size);
+/// The same for bytes, each of which is a character. Of less memory, since it also bounds the time that a byte takes, and
+/// one text after the other is matched.
+cre2_pattern *_Nullable cre2_compile_bytes(const char *_Nullable text, size_t count, char *error, size_t size);
 void cre2_free(cre2_pattern *_Nullable pattern);
 /// Whether the whole text matches.
 bool cre2_matches(const cre2_pattern *pattern, const char *_Nullable text, size_t count);

@@ -11,6 +11,10 @@ public struct SessionLimits: Sendable {
     public var queued = 256
     /// Commands that are remembered after their end; the oldest go first.
     public var remembered = 256
+    /// Commands in a minute; nil: as many as there is time for.
+    public var perMinute: Int?
+    /// Cgroups with a process that stands by in them, made before they are needed.
+    public var spares = 2
     /// Terminals that are open together; more are refused, since nobody wants to wait for one.
     public var terminals = 16
     /// Terminals that are remembered after their end, with what they showed last.
@@ -22,67 +26,87 @@ public struct SessionLimits: Sendable {
 
 /// A jail that stays, with its commands. It belongs to the thread that runs its loop.
 public final class Session {
-    /// How commands went.
-    public struct Statistics: Sendable, Hashable {
-        /// Commands that have ended.
-        public var ended = 0
-        /// Of these, with exit code 0.
-        public var succeeded = 0
-        /// Bytes that they wrote to both streams.
-        public var bytes: UInt64 = 0
-    }
-
     /// Unique in its supervisor.
     public let id: String
     /// What its jail was made from.
     public let prepared: PreparedJail
     /// How its commands went.
-    public private(set) var statistics = Statistics()
+    public private(set) var statistics = SessionStatistics()
     private let limits: SessionLimits
     private let loop: EventLoop
+    private let workers: Workers
     private let null: Int32
     private let guarantees: GuaranteeNames
+    private let handle: JailHandle
     private var jail: SessionJail?
     private var commands: [UInt64: SessionCommand] = [:]
-    /// Commands that have not ended, in the order of their requests; those beyond the limit wait.
+    /// Commands that wait for their turn, in the order of their requests.
     private var waiting: [SessionCommand] = []
     private var runningCount = 0
     private var ended: [UInt64] = []
+    private var nextNumber: UInt64
+    /// Made before they are needed: a command must not wait for directories.
+    private var spares: [Spare] = []
+    private var orderedSpares = 0
+    /// When commands were asked for in the last minute, on the monotonic clock.
+    private var recent: [UInt64] = []
     private var terminals: [UInt64: SessionTerminal] = [:]
     private var endedTerminals: [UInt64] = []
-    private var nextNumber: UInt64 = 1
-    /// Made before it is needed: a command must not wait for directories.
-    private var spareGroups: CommandGroupsBox?
     /// Why its jail is over, where nobody closed it.
     public private(set) var failure: LaunchFailure?
+    /// Hears of commands that are remembered no more, for want of room.
+    public var whenForgotten: ((UInt64) -> Void)?
+    /// Called once its jail is over, where nobody closed it.
+    public var whenFailed: (() -> Void)?
 
-    /// Starts the jail. It is ready a little later; commands that come before wait for it by themselves.
+    /// Takes over a jail that nobody has given orders to. It may not be ready yet; commands wait for it by themselves.
     ///
-    /// - Throws: `LaunchFailure` where the supervisor's own part of the start fails. What fails inside is told by the first
-    ///   command.
+    /// - Parameters:
+    ///   - prepared: what this session's commands get, and what is masked in what they say; nil: as the jail was made. A jail
+    ///     that was made before it was asked for has the same plan, and knows nothing of this session's variables.
+    ///   - firstCommand: the number of the first command.
     public init(
-        id: String, _ prepared: PreparedJail, filters store: FilterStore, supervisor: Supervisor, loop: EventLoop,
-        limits: SessionLimits = SessionLimits()
+        id: String, _ handle: JailHandle, prepared own: PreparedJail? = nil, supervisor: Supervisor, workers: Workers,
+        loop: EventLoop,
+        limits: SessionLimits = SessionLimits(), firstCommand: UInt64 = 1
     ) throws(LaunchFailure) {
         self.id = id
-        self.prepared = prepared
+        nextNumber = firstCommand
+        prepared = own ?? handle.prepared
+        self.handle = handle
         self.loop = loop
+        self.workers = workers
         self.limits = limits
         null = supervisor.null.raw
         guarantees = GuaranteeNames(
             enforced: prepared.guarantees.enforced, degraded: prepared.guarantees.degraded,
             notes: prepared.guarantees.notes)
-        let filters = try supervisor.filterFiles(named: prepared.filterName) { () throws(LaunchFailure) in
-            try store.programs(for: prepared.filters, named: prepared.filterName)
+        jail = try SessionJail(handle, workers: workers, loop: loop) { [weak self] failure in
+            guard let self else { return }
+            self.failure = failure
+            jail = nil
+            for command in waiting { command.abandon() }
+            spares = []
+            let told = whenFailed
+            whenFailed = nil
+            told?()
         }
-        jail = try SessionJail(prepared, filters: filters, supervisor: supervisor, loop: loop) { [weak self] failure in
-            self?.failure = failure
-            self?.jail = nil
-        }
-        prepareGroups()
+        prepareSpares()
     }
 
     deinit { close() }
+
+    /// Whether it takes commands.
+    public var isOpen: Bool { jail.map { !$0.isOver } ?? false }
+
+    /// Whether commands are told apart by cgroups. Where they are not, what one leaves behind cannot be found.
+    public var tellsCommandsApart: Bool { jail?.nests ?? false }
+
+    /// Bytes of memory in use now, by all that is in it; nil without a counter.
+    public var memory: UInt64? { jail?.memory }
+
+    /// What all that was ever in it used.
+    public var usage: CgroupUsage? { jail?.usage }
 
     /// A command that may have ended; nil for one that is not known, or not any more.
     public func command(_ id: UInt64) -> SessionCommand? { commands[id] }
@@ -90,22 +114,41 @@ public final class Session {
     /// Every command that is remembered, oldest first.
     public var allCommands: [SessionCommand] { commands.values.sorted { $0.id < $1.id } }
 
-    /// Runs a command, at once or when it is its turn.
+    /// How many commands and terminals have not ended.
+    public var activeCount: Int { runningCount + waiting.count + terminals.count - endedTerminals.count }
+
+    /// Whether a command may be run now, and the number that it will have.
     ///
-    /// - Throws: `LaunchFailure` where the session is over, has too many commands waiting, or cannot make cgroups.
-    public func run(_ request: SessionRequest) throws(LaunchFailure) -> SessionCommand {
-        guard let jail, !jail.isOver else {
-            throw failure ?? LaunchFailure(step: "session", remedy: "it is closed: open a new one")
-        }
+    /// - Throws: `LaunchFailure` where the session is over, or has too many commands waiting or too many in a minute.
+    public func admit() throws(LaunchFailure) -> UInt64 {
+        _ = try openJail()
         guard waiting.count < limits.queued else {
             throw LaunchFailure(step: "queue", remedy: "\(limits.queued) commands wait already: wait for one to end")
         }
-        let groups = try takeGroups(jail)
+        try countRequest()
+        return nextNumber
+    }
+
+    private func openJail() throws(LaunchFailure) -> SessionJail {
+        guard let jail, !jail.isOver else {
+            throw failure ?? LaunchFailure(step: "session", remedy: "it is closed: open a new one")
+        }
+        return jail
+    }
+
+    /// Runs a command that was admitted, at once or when it is its turn.
+    ///
+    /// - Throws: `LaunchFailure` where the session is over or cannot make cgroups.
+    public func run(_ request: SessionRequest) throws(LaunchFailure) -> SessionCommand {
+        let jail = try openJail()
+        let spare = try takeSpare(jail, hasOwnLimits: request.memory != nil || request.pids != nil)
         let command = SessionCommand(
-            id: nextNumber, request, jail: jail, groups: groups, masked: prepared.maskedValues, guarantees: guarantees,
-            loop: loop)
+            id: nextNumber, request, jail: jail, spare: spare, masked: prepared.maskedValues + request.secrets,
+            guarantees: guarantees,
+            loop: loop, dispose: disposing)
         nextNumber += 1
         commands[command.id] = command
+        command.whenEnded { [weak self, unowned command] in self?.finished(command) }
         if runningCount < limits.concurrent { start(command) } else { waiting.append(command) }
         return command
     }
@@ -129,8 +172,10 @@ public final class Session {
                 step: "terminal", object: id, remedy: "\(limits.terminals) terminals are open already: close one")
         }
         let terminal = SessionTerminal(
-            id: nextNumber, request, jail: jail, groups: try takeGroups(jail), masked: prepared.maskedValues,
-            guarantees: guarantees, loop: loop)
+            id: nextNumber, request, jail: jail,
+            spare: try takeSpare(jail, hasOwnLimits: request.memory != nil || request.pids != nil),
+            masked: prepared.maskedValues + request.secrets,
+            guarantees: guarantees, loop: loop, dispose: disposing)
         nextNumber += 1
         terminals[terminal.id] = terminal
         terminal.whenEnded { [weak self, unowned terminal] in self?.finished(terminal) }
@@ -139,12 +184,10 @@ public final class Session {
     }
 
     private func finished(_ terminal: SessionTerminal) {
-        statistics.ended += 1
-        if terminal.outcome.exitCode == 0 { statistics.succeeded += 1 }
-        statistics.bytes += terminal.produced
+        statistics.add(terminal.outcome, bytes: terminal.produced)
         endedTerminals.append(terminal.id)
         if endedTerminals.count > limits.rememberedTerminals { terminals[endedTerminals.removeFirst()] = nil }
-        prepareGroups()
+        prepareSpares()
     }
 
     /// Forgets a command or a terminal that has ended.
@@ -159,41 +202,80 @@ public final class Session {
     }
 
     /// Ends the jail with all that is in it. May be called more than once.
-    public func close() {
+    ///
+    /// - Parameter then: called when every process is dead and nothing is left of the jail.
+    public func close(then: (() -> Void)? = nil) {
+        whenFailed = nil
         for command in waiting { command.abandon() }
-        waiting = []
         jail?.end()
         jail = nil
-        spareGroups = nil
+        spares.compactMap(\.groups).forEach(disposing)
+        spares = []
+        // Who ends it holds it until it has.
+        if let then { workers.perform({ [handle] in handle.end() }, then: then) }
+    }
+
+    /// What a command gets: what was made before, if it is there. Limits of its own could end a process that stands by, so
+    /// such a command has none.
+    private func takeSpare(_ jail: SessionJail, hasOwnLimits: Bool) throws(LaunchFailure) -> Spare {
+        if !hasOwnLimits, !spares.isEmpty { return spares.removeFirst() }
+        return Spare(groups: try jail.makeGroups(), standby: nil)
+    }
+
+    /// Removing groups takes as long as a report: nobody waits for it.
+    private var disposing: (CommandGroupsBox) -> Void {
+        { [workers] groups in
+            let box = Handover(groups)
+            workers.perform { _ = box.take() }
+        }
+    }
+
+    private func countRequest() throws(LaunchFailure) {
+        guard let most = limits.perMinute else { return }
+        let now = monotonicNanoseconds()
+        recent.removeAll { $0 + 60_000_000_000 <= now }
+        guard recent.count < most else {
+            let wait = ((recent.first ?? now) + 60_000_000_000 - now) / 1_000_000 + 1
+            throw LaunchFailure(
+                step: "rate", object: "\(wait) ms", remedy: "\(most) commands a minute: try again in \(wait) ms")
+        }
+        recent.append(now)
     }
 
     private func start(_ command: SessionCommand) {
         runningCount += 1
-        command.whenEnded { [weak self, unowned command] in self?.finished(command) }
         command.start(searchPath: prepared.searchPath, null: null)
     }
 
     private func finished(_ command: SessionCommand) {
-        runningCount -= 1
-        statistics.ended += 1
-        if command.outcome.exitCode == 0 { statistics.succeeded += 1 }
-        statistics.bytes += command.produced.output + command.produced.errors
+        // One that was killed before its turn came never ran.
+        let isQueued = waiting.contains { $0 === command }
+        if isQueued { waiting.removeAll { $0 === command } } else { runningCount -= 1 }
+        statistics.add(command.outcome, bytes: command.produced.output + command.produced.errors)
         ended.append(command.id)
-        if ended.count > limits.remembered { commands[ended.removeFirst()] = nil }
-        if !waiting.isEmpty, jail != nil { start(waiting.removeFirst()) }
-        prepareGroups()
+        // What a background command left running goes on until somebody wants it to end.
+        if ended.count > limits.remembered, let place = ended.firstIndex(where: { commands[$0]?.hasSurvivors != true })
+        {
+            let oldest = ended.remove(at: place)
+            commands[oldest] = nil
+            whenForgotten?(oldest)
+        }
+        if !isQueued, !waiting.isEmpty, jail != nil { start(waiting.removeFirst()) }
+        prepareSpares()
     }
 
-    private func takeGroups(_ jail: SessionJail) throws(LaunchFailure) -> CommandGroupsBox? {
-        if let groups = spareGroups.take() { return groups }
-        return try jail.makeGroups()
-    }
-
-    private func prepareGroups() {
+    private func prepareSpares() {
         loop.later { [weak self] in
-            guard let self, spareGroups == nil, let jail, !jail.isOver else { return }
-            // What fails now is told when the next command needs them.
-            spareGroups = try? jail.makeGroups()
+            guard let self, let jail, !jail.isOver, jail.nests else { return }
+            while spares.count + orderedSpares < limits.spares {
+                orderedSpares += 1
+                jail.makeSpare { [weak self] spare in
+                    guard let self else { return }
+                    orderedSpares -= 1
+                    // What fails now is told when a command needs it.
+                    if let spare, self.jail != nil { spares.append(spare) }
+                }
+            }
         }
     }
 }

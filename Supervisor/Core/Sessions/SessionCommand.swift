@@ -4,18 +4,34 @@ internal import Linux
 
 /// What to run in a session.
 public struct SessionRequest: Sendable {
+    /// What a command finds on its standard input.
+    public enum Input: Sendable, Hashable {
+        /// Nothing.
+        case none
+        /// These bytes.
+        case bytes([UInt8])
+        /// What is written later, until it is closed.
+        case later
+    }
+
     /// The command and its arguments.
     public var arguments: [String]
     /// The working directory in the jail.
     public var directory: String
     /// `NAME=value` each.
     public var environment: [String]
-    /// Text for its standard input; nil for none.
-    public var input: [UInt8]?
+    /// Its standard input.
+    public var input = Input.none
+    /// Values of its own that are masked in what it says, beside the session's.
+    public var secrets: [String] = []
     /// Milliseconds on the wall clock.
     public var wallLimit: UInt64?
+    /// Milliseconds of processor time of the whole tree.
+    public var cpuLimit: UInt64?
     /// Bytes kept of each stream.
     public var outputLimit: UInt64 = 2 << 20
+    /// Whether output beyond the limit ends the command.
+    public var killsOnOutput = false
     /// Limits within those of the jail.
     public var memory: UInt64?
     /// As `memory`.
@@ -35,6 +51,8 @@ public struct SessionRequest: Sendable {
 public final class SessionCommand {
     /// Where it is in its life.
     public enum State: String, Sendable {
+        /// It waits for its turn.
+        case queued
         case starting, running, ended
     }
 
@@ -43,69 +61,59 @@ public final class SessionCommand {
     /// What was asked for.
     public let request: SessionRequest
     /// Where it is.
-    public private(set) var state = State.starting
+    public private(set) var state = State.queued
     /// What became of it; before its end what is known so far.
     public private(set) var outcome: Outcome
     private let loop: EventLoop
     private let jail: SessionJail
     private var groups: CommandGroupsBox?
-    private var output: Stream, errors: Stream
-    private var input: Input?
+    private var standby: Standby?
+    private var output: CommandStream, errors: CommandStream
+    private var input: CommandInput
     private var pid: Int32?
     private var earlySignals: [Int32] = []
     private var startedAt: UInt64 = 0
     private var timer: EventLoop.Timer?
+    private var cpuTimer: EventLoop.Timer?
+    private let cpu: RunClock
     /// Why it is being killed.
     private var killedFor: EndReason?
     private var death: SessionJail.Death?
     private var endHandlers: [() -> Void] = []
     private var outputHandlers: [() -> Void] = []
-
-    /// One of its streams: the pipe while it is open, and what was kept.
-    private struct Stream {
-        var source: DescriptorBox?
-        var watch: EventLoop.Watch?
-        var capture: Capture
-        var masker: Masker
-        var buffer = ReadBuffer()
-    }
-
-    /// What is still to be written to its standard input.
-    private final class Input {
-        let target: Descriptor
-        var bytes: ArraySlice<UInt8>
-        var watch: EventLoop.Watch?
-
-        init(target: consuming Descriptor, bytes: [UInt8]) {
-            self.target = target
-            self.bytes = bytes[...]
-        }
-    }
-
-    private final class DescriptorBox {
-        let descriptor: Descriptor
-        init(_ descriptor: consuming Descriptor) { self.descriptor = descriptor }
-    }
+    private let dispose: (CommandGroupsBox) -> Void
 
     /// A stream that is given up when a command is dead but its pipe is held: the call must not hang.
     private static let patience: UInt64 = 1_000_000_000
 
+    /// - Parameter dispose: takes groups that are not needed any more; removing them takes as long as a report.
     init(
-        id: UInt64, _ request: SessionRequest, jail: SessionJail, groups: CommandGroupsBox?, masked: [String],
-        guarantees: GuaranteeNames, loop: EventLoop
+        id: UInt64, _ request: SessionRequest, jail: SessionJail, spare: Spare, masked: [String],
+        guarantees: GuaranteeNames, loop: EventLoop, dispose: @escaping (CommandGroupsBox) -> Void
     ) {
         self.id = id
         self.request = request
         self.jail = jail
-        self.groups = groups
+        groups = spare.groups
+        standby = spare.standby
         self.loop = loop
+        self.dispose = dispose
         outcome = Outcome(reason: .error, guarantees: guarantees)
-        output = Stream(capture: Capture(limit: request.outputLimit), masker: Masker(masked))
-        errors = Stream(capture: Capture(limit: request.outputLimit), masker: Masker(masked))
+        cpu = RunClock(wall: nil, cpu: request.cpuLimit)
+        input = CommandInput(loop: loop)
+        output = CommandStream(limit: request.outputLimit, masked: masked, loop: loop) {}
+        errors = output
+        // Both tell the command, which exists only now.
+        let changed: () -> Void = { [weak self] in self?.streamsChanged() }
+        output = CommandStream(limit: request.outputLimit, masked: masked, loop: loop, changed: changed)
+        errors = CommandStream(limit: request.outputLimit, masked: masked, loop: loop, changed: changed)
     }
+
+    deinit { if let groups { dispose(groups) } }
 
     /// Orders it. What fails here is its outcome too.
     func start(searchPath: [String], null: Int32) {
+        state = .starting
         do throws(LaunchFailure) {
             try order(searchPath: searchPath, null: null)
         } catch {
@@ -120,36 +128,33 @@ public final class SessionCommand {
             }
             try groups.groups.limit(memory: request.memory, pids: request.pids)
         }
-        var outputPipe = try step("pipe") { () throws(Errno) in try makePipe() }
-        var errorPipe = try step("pipe") { () throws(Errno) in try makePipe() }
-        output.source = DescriptorBox(try step("pipe") { () throws(Errno) in try outputPipe.takeReading() })
-        errors.source = DescriptorBox(try step("pipe") { () throws(Errno) in try errorPipe.takeReading() })
-        let theirOutput = try step("pipe") { () throws(Errno) in try outputPipe.takeWriting() }
-        let theirErrors = try step("pipe") { () throws(Errno) in try errorPipe.takeWriting() }
-        try step("epoll") { () throws(Errno) in
-            try output.source?.descriptor.setNonBlocking(true)
-            try errors.source?.descriptor.setNonBlocking(true)
-            try watchStream(\.output)
-            try watchStream(\.errors)
-        }
+        let theirOutput = try output.open()
+        let theirErrors = try errors.open()
         let command = CommandRequest(
             candidates: candidates(request.arguments.first ?? "", in: searchPath),
-            arguments: request.arguments, environment: request.environment, directory: request.directory)
-        let answer = SessionJail.Starting(
-            started: { [self] pid in began(pid) }, failed: { [self] failure in fail(failure) })
-        let entrances = groups?.groups.entrances.raw ?? []
-        if let text = request.input {
-            var inputPipe = try step("pipe") { () throws(Errno) in try makePipe() }
-            let theirInput = try step("pipe") { () throws(Errno) in try inputPipe.takeReading() }
-            let input = Input(target: try step("pipe") { () throws(Errno) in try inputPipe.takeWriting() }, bytes: text)
-            try step("pipe") { () throws(Errno) in try input.target.setNonBlocking(true) }
-            self.input = input
-            try jail.start(
-                command, descriptors: (theirInput.raw, theirOutput.raw, theirErrors.raw), groups: entrances, answer)
-            feed()
-        } else {
-            try jail.start(command, descriptors: (null, theirOutput.raw, theirErrors.raw), groups: entrances, answer)
+            arguments: request.arguments, environment: request.environment, directory: request.directory,
+            hasOwnLimits: request.memory != nil || request.pids != nil)
+        guard request.input != .none else {
+            return try start(command, descriptors: (null, theirOutput.raw, theirErrors.raw))
         }
+        let theirInput = try input.open()
+        if case .bytes(let bytes) = request.input {
+            input.write(bytes)
+            input.finish()
+        }
+        try start(command, descriptors: (theirInput.raw, theirOutput.raw, theirErrors.raw))
+    }
+
+    /// By the process that stands by for it, else by the spawner.
+    private func start(_ command: CommandRequest, descriptors: (Int32, Int32, Int32)) throws(LaunchFailure) {
+        if let standby {
+            try standby.become(command, descriptors: descriptors)
+            return began(standby.pid)
+        }
+        try jail.start(
+            command, descriptors: descriptors, groups: groups?.groups.entrances.raw ?? [],
+            SessionJail.Starting(
+                started: { [self] pid in began(pid) }, failed: { [self] failure in fail(failure) }))
     }
 
     /// Ends it before its turn came.
@@ -162,19 +167,47 @@ public final class SessionCommand {
         if state == .ended { action() } else { endHandlers.append(action) }
     }
 
-    /// Calls back once when there is more output, or none to come.
+    /// Calls back once when there is more output, or none to come, or the command has ended.
     public func whenOutput(_ action: @escaping () -> Void) {
-        if state == .ended { action() } else { outputHandlers.append(action) }
+        if state == .ended, !hasMoreOutput { action() } else { outputHandlers.append(action) }
     }
+
+    /// Whether more output may come: what a background command left behind may write on.
+    public var hasMoreOutput: Bool { state == .queued || output.isOpen || errors.isOpen }
+
+    /// Passes one stream on, as it comes. To be called before the loop goes on.
+    public func connect(errors wantsErrors: Bool, _ sink: any OutputSink) {
+        (wantsErrors ? errors : output).connect(sink)
+    }
+
+    /// A sink has room again.
+    public func resume(errors wantsErrors: Bool) { (wantsErrors ? errors : output).resume() }
 
     /// Sends a signal to its whole tree: SIGKILL to every process, any other to its process group.
     public func kill(_ number: Int32) throws(LaunchFailure) {
+        if state == .queued {
+            // It never begins.
+            outcome.reason = .signaled
+            outcome.signal = number
+            return end()
+        }
         // What comes before its pid is known waits for it: its output may be there before.
         if state == .starting { return earlySignals.append(number) }
-        guard state == .running, let pid else { return }
         if number == Signal.kill, let groups { groups.groups.kill() }
+        guard state == .running, let pid else { return }
         try jail.signal(number, to: pid)
     }
+
+    /// Whether its standard input takes more.
+    public var takesInput: Bool { request.input == .later && state != .ended && input.isOpen }
+
+    /// Writes to its standard input, behind what was written before.
+    ///
+    /// - Parameter taken: called when there is room for it, with false where it takes nothing any more.
+    public func write(_ bytes: [UInt8], taken: @escaping (Bool) -> Void = { _ in }) { input.write(bytes, taken: taken) }
+
+    /// Closes its standard input behind what was written.
+    public func closeInput() { input.finish() }
 
     /// Bytes of one stream from a cursor on; see ``Capture``.
     public func read(errors wantsErrors: Bool, from offset: UInt64, limit: Int) -> (
@@ -186,6 +219,22 @@ public final class SessionCommand {
     /// How many bytes there were.
     public var produced: (output: UInt64, errors: UInt64) { (output.capture.total, errors.capture.total) }
 
+    /// Whether something that it left running goes on.
+    var hasSurvivors: Bool { state == .ended && groups.map { !$0.groups.isEmpty } ?? false }
+
+    /// What it used, and while it runs, what it has used so far.
+    public var usage: CgroupUsage {
+        guard state != .ended, let groups else { return outcome.usage }
+        var usage = groups.groups.usage()
+        usage.cpuMicroseconds = groups.groups.cpuMicroseconds()
+        return usage
+    }
+
+    /// Milliseconds since its start, or from its start to its end.
+    public var elapsedMilliseconds: UInt64 {
+        state == .running ? (monotonicNanoseconds() - startedAt) / 1_000_000 : outcome.durationMilliseconds
+    }
+
     // MARK: - Its life
 
     private func began(_ pid: Int32) {
@@ -195,38 +244,72 @@ public final class SessionCommand {
         if let limit = request.wallLimit {
             let nanoseconds = limit.multipliedReportingOverflow(by: 1_000_000)
             timer = loop.after(nanoseconds.overflow ? .max : nanoseconds.partialValue) { [weak self] in
-                guard let self, state == .running else { return }
-                killedFor = .timeout
-                groups?.groups.kill()
-                try? jail.signal(Signal.kill, to: pid)
+                self?.stop(for: .timeout)
             }
         }
+        watchProcessorTime(used: 0)
         jail.whenDead(pid) { [self] death in died(death) }
         for number in earlySignals { try? kill(number) }
         earlySignals = []
     }
 
+    private func watchProcessorTime(used: UInt64) {
+        guard request.cpuLimit != nil, state == .running else { return }
+        if cpu.cpuIsOver(used) { return stop(for: .cpuTimeout) }
+        let now = monotonicNanoseconds()
+        guard let next = cpu.nextCpuCheck(now: now, used: used) else { return }
+        cpuTimer = loop.after(next - now) { [weak self] in
+            guard let self else { return }
+            watchProcessorTime(used: groups?.groups.cpuMicroseconds() ?? 0)
+        }
+    }
+
+    private func stop(for reason: EndReason) {
+        guard state == .running, let pid, killedFor == nil else { return }
+        killedFor = reason
+        groups?.groups.kill()
+        try? jail.signal(Signal.kill, to: pid)
+    }
+
+    private func streamsChanged() {
+        if request.killsOnOutput, output.capture.isTruncated || errors.capture.isTruncated { stop(for: .outputLimit) }
+        tellOutput()
+        if death != nil, !output.isOpen, !errors.isOpen { finish() }
+    }
+
+    private func tellOutput() {
+        guard !outputHandlers.isEmpty else { return }
+        let handlers = outputHandlers
+        outputHandlers = []
+        for handler in handlers { handler() }
+    }
+
     private func died(_ death: SessionJail.Death) {
-        self.death = death
-        if let timer { loop.cancel(timer) }
         outcome.durationMilliseconds = (monotonicNanoseconds() - startedAt + 500_000) / 1_000_000
+        cancelTimers()
         // What it leaves behind dies with it, unless it was started to go on.
         if !request.isBackground { groups?.groups.kill() }
-        drain(\.output)
-        drain(\.errors)
-        if output.source == nil, errors.source == nil { return finish() }
-        if request.isBackground { return finish() }
+        output.drain()
+        errors.drain()
+        self.death = death
+        if request.isBackground || (!output.isOpen && !errors.isOpen) { return finish() }
         // Those who were killed a moment ago still hold the pipes.
         timer = loop.after(Self.patience) { [weak self] in self?.finish() }
     }
 
+    private func cancelTimers() {
+        if let timer { loop.cancel(timer) }
+        if let cpuTimer { loop.cancel(cpuTimer) }
+        (timer, cpuTimer) = (nil, nil)
+    }
+
     private func finish() {
         guard state != .ended, let death else { return }
-        if let timer { loop.cancel(timer) }
         var usage = groups?.groups.usage() ?? CgroupUsage()
         usage.cpuMicroseconds = groups?.groups.cpuMicroseconds() ?? death.cpuMicroseconds
         if usage.peakMemory == nil { usage.peakMemory = death.peakMemory }
         outcome.usage = usage
+        if let failure = standby?.failure() { return fail(failure) }
         outcome.end(waitStatus: death.status)
         if let killedFor { outcome.reason = killedFor }
         outcome.considerMemoryKills()
@@ -242,85 +325,22 @@ public final class SessionCommand {
 
     private func end() {
         state = .ended
-        close(\.output)
-        close(\.errors)
-        endInput()
+        cancelTimers()
+        input.close()
+        // What goes on may write on: its streams stay, and so do its groups, until the command is forgotten.
+        let goesOn = request.isBackground && death != nil
+        if !goesOn {
+            output.close()
+            errors.close()
+        }
         for (stream, path) in [(output, \Outcome.output), (errors, \Outcome.errors)] {
             outcome[keyPath: path].bytes = stream.capture.bytes
             outcome[keyPath: path].isTruncated = stream.capture.isTruncated
         }
-        let handlers = endHandlers + outputHandlers
+        let handlers = endHandlers
         endHandlers = []
-        outputHandlers = []
         for handler in handlers { handler() }
-        // What goes on stays in its groups until the command is forgotten.
-        if request.isBackground { return }
-        // Removing groups takes as long as the report: nobody waits for it.
-        let groups = groups.take()
-        loop.later { _ = groups }
-    }
-
-    // MARK: - Streams
-
-    private func watchStream(_ path: ReferenceWritableKeyPath<SessionCommand, Stream>) throws(Errno) {
-        guard let raw = self[keyPath: path].source?.descriptor.raw else { return }
-        self[keyPath: path].watch = try loop.watch(raw, .readable) { [weak self] _ in
-            guard let self else { return }
-            fill(path, once: true)
-            if death != nil, output.source == nil, errors.source == nil { finish() }
-        }
-    }
-
-    /// Reads what is there, once or until nothing is.
-    private func fill(_ path: ReferenceWritableKeyPath<SessionCommand, Stream>, once: Bool) {
-        repeat {
-            guard let raw = self[keyPath: path].source?.descriptor.raw else { return }
-            do throws(Errno) {
-                let count = try Linux.read(raw, into: &self[keyPath: path].buffer.bytes)
-                guard count > 0 else { return close(path) }
-                let masked = self[keyPath: path].masker.mask(self[keyPath: path].buffer.bytes[..<count])
-                self[keyPath: path].capture.append(masked[...])
-                self[keyPath: path].buffer.grow(after: count)
-                let handlers = outputHandlers
-                outputHandlers = []
-                for handler in handlers { handler() }
-            } catch {
-                if error != .again { close(path) }
-                return
-            }
-        } while !once
-    }
-
-    private func drain(_ path: ReferenceWritableKeyPath<SessionCommand, Stream>) { fill(path, once: false) }
-
-    private func close(_ path: ReferenceWritableKeyPath<SessionCommand, Stream>) {
-        guard self[keyPath: path].source != nil else { return }
-        if let watch = self[keyPath: path].watch { loop.unwatch(watch) }
-        self[keyPath: path].watch = nil
-        self[keyPath: path].source = nil
-        let rest = self[keyPath: path].masker.flush()
-        self[keyPath: path].capture.append(rest[...])
-    }
-
-    private func feed() {
-        guard let input else { return }
-        while !input.bytes.isEmpty {
-            do throws(Errno) {
-                let count = try write(input.target.raw, input.bytes.prefix(65536))
-                input.bytes = input.bytes.dropFirst(count)
-            } catch {
-                guard error == .again else { return endInput() }
-                if input.watch == nil {
-                    input.watch = try? loop.watch(input.target.raw, .writable) { [weak self] _ in self?.feed() }
-                }
-                return
-            }
-        }
-        endInput()
-    }
-
-    private func endInput() {
-        if let watch = input?.watch { loop.unwatch(watch) }
-        input = nil
+        tellOutput()
+        if !goesOn, let groups = groups.take() { dispose(groups) }
     }
 }

@@ -23,7 +23,8 @@ final class SessionJail {
     }
 
     private let loop: EventLoop
-    private var jail: Jail
+    private let workers: Workers
+    private let jail: JailHandle
     private var watches: [EventLoop.Watch] = []
     /// The spawner answers in the order in which it was asked.
     private var starting: [Starting] = []
@@ -38,15 +39,16 @@ final class SessionJail {
     /// Told once, when the jail is of no use any more.
     private let ended: (LaunchFailure) -> Void
 
+    /// - Parameter jail: one that nobody has given orders to.
     init(
-        _ prepared: PreparedJail, filters: FilterFiles, supervisor: Supervisor, loop: EventLoop,
-        ended: @escaping (LaunchFailure) -> Void
+        _ jail: JailHandle, workers: Workers, loop: EventLoop, ended: @escaping (LaunchFailure) -> Void
     ) throws(LaunchFailure) {
         self.loop = loop
+        self.workers = workers
         self.ended = ended
-        jail = try Jail.start(prepared.plan, filters: filters, supervisor: supervisor, nests: true)
+        self.jail = jail
         do throws(Errno) {
-            let control = jail.control.raw, spawner = jail.spawner.raw
+            let control = jail.control, spawner = jail.spawner
             watches.append(try loop.watch(control, .readable) { [weak self] _ in self?.read(control) })
             watches.append(try loop.watch(spawner, .readable) { [weak self] _ in self?.read(spawner) })
         } catch {
@@ -54,14 +56,44 @@ final class SessionJail {
         }
     }
 
-    /// Groups for the next command; nil on a machine without.
-    func makeGroups() throws(LaunchFailure) -> CommandGroupsBox? {
-        groupNumber += 1
-        let name = "command-\(groupNumber)"
-        switch jail.cgroups {
-        case .some(let lease): return CommandGroupsBox(try lease.nested(name))
-        case .none: return nil
+    /// Makes groups for a command; nil on a machine without.
+    func makeGroups() throws(LaunchFailure) -> CommandGroupsBox? { try jail.makeGroups(nextGroupName()) }
+
+    /// Makes groups for a command to come, and a process in them, and calls back; with nil where that fails, which is told when
+    /// a command needs them.
+    func makeSpare(_ then: @escaping (Spare?) -> Void) {
+        let jail = jail, name = nextGroupName()
+        workers.perform({ () -> CommandGroupsBox? in try? jail.makeGroups(name) }) { [weak self] groups in
+            guard let self, let groups, !isOver else { return then(nil) }
+            do throws(LaunchFailure) { try standBy(groups, then) } catch { then(nil) }
         }
+    }
+
+    private func standBy(_ groups: CommandGroupsBox, _ then: @escaping (Spare?) -> Void) throws(LaunchFailure) {
+        var pair = try step("socket") { () throws(Errno) in try makeSocketPair() }
+        let theirs = try step("socket") { () throws(Errno) in try pair.takeWriting() }
+        try jail.orderStandby(socket: theirs.raw, groups: groups.groups.entrances.raw)
+        var ours: Descriptor? = try step("socket") { () throws(Errno) in try pair.takeReading() }
+        starting.append(
+            Starting(
+                started: { pid in
+                    guard let socket = ours.take() else { return then(nil) }
+                    then(Spare(groups: groups, standby: Standby(pid: pid, socket: socket)))
+                }, failed: { _ in then(nil) }))
+    }
+
+    /// Whether commands have groups of their own.
+    var nests: Bool { jail.nests }
+
+    /// Bytes of memory in use now, by all that is in it.
+    var memory: UInt64? { jail.memory }
+
+    /// What all that was ever in it used.
+    var usage: CgroupUsage? { jail.usage }
+
+    private func nextGroupName() -> String {
+        groupNumber += 1
+        return "command-\(groupNumber)"
     }
 
     /// Orders a command.
@@ -90,7 +122,7 @@ final class SessionJail {
     /// Sends a signal to the foreground process group of a terminal.
     func signalForeground(_ number: Int32, of master: Int32) throws(LaunchFailure) {
         if isOver { throw Self.over }
-        try step("signal") { () throws(Errno) in try jail.signalForeground(number, of: master) }
+        try jail.signalForeground(number, of: master)
     }
 
     private static let over = LaunchFailure(
@@ -104,12 +136,10 @@ final class SessionJail {
 
     /// Sends a signal to a command's process group.
     func signal(_ number: Int32, to pid: Int32) throws(LaunchFailure) {
-        do throws(Errno) { try jail.signal(number, to: pid) } catch {
-            throw LaunchFailure(step: "signal", errno: error)
-        }
+        try jail.signal(number, to: pid)
     }
 
-    /// Kills everything in it, and waits until it is dead.
+    /// Kills everything in it. That it is dead and gone comes a little later.
     func end() {
         stop(LaunchFailure(step: "session", remedy: "it was closed"), isTold: false)
     }
@@ -121,12 +151,12 @@ final class SessionJail {
             guard !message.bytes.isEmpty else {
                 return stop(
                     LaunchFailure(
-                        step: socket == jail.control.raw ? "jail-init" : "spawner",
+                        step: socket == jail.control ? "jail-init" : "spawner",
                         remedy: "it ended unexpectedly: killed from outside, or for want of memory"))
             }
             let report = try JailReport(message.bytes)
             // The spawner says so too; nothing but jail-init's word is of interest, and that once.
-            if case .ready = report, socket == jail.control.raw, !isReady {
+            if case .ready = report, socket == jail.control, !isReady {
                 jail.becameReady(with: message.takeDescriptors())
                 becameReady()
             }
@@ -172,7 +202,9 @@ final class SessionJail {
         isOver = true
         for watch in watches { loop.unwatch(watch) }
         watches = []
-        jail.end()
+        jail.kill()
+        let jail = jail
+        workers.perform { jail.end() }
         let abandoned = starting + awaiting
         starting = []
         awaiting = []
@@ -182,11 +214,4 @@ final class SessionJail {
         for action in lost.values { action(Death(status: Signal.kill, cpuMicroseconds: 0, peakMemory: 0)) }
         if isTold { ended(failure) }
     }
-}
-
-/// A command's groups, which several parties may hold for a while.
-final class CommandGroupsBox {
-    let groups: CommandGroups
-
-    init(_ groups: consuming CommandGroups) { self.groups = groups }
 }

@@ -22,6 +22,8 @@ public final class SessionTerminal {
     private let loop: EventLoop
     private let jail: SessionJail
     private var groups: CommandGroupsBox?
+    private var standby: Standby?
+    private let dispose: (CommandGroupsBox) -> Void
     private let end: TerminalEnd
     private var ring: RingBuffer
     private var clients: [UInt64: WeakClient] = [:]
@@ -52,13 +54,15 @@ public final class SessionTerminal {
     private static let mostEarlySignals = 64
 
     init(
-        id: UInt64, _ request: TerminalRequest, jail: SessionJail, groups: CommandGroupsBox?, masked: [String],
-        guarantees: GuaranteeNames, loop: EventLoop
+        id: UInt64, _ request: TerminalRequest, jail: SessionJail, spare: Spare, masked: [String],
+        guarantees: GuaranteeNames, loop: EventLoop, dispose: @escaping (CommandGroupsBox) -> Void
     ) {
+        self.dispose = dispose
         self.id = id
         self.request = request
         self.jail = jail
-        self.groups = groups
+        groups = spare.groups
+        standby = spare.standby
         self.loop = loop
         size = request.size
         ring = RingBuffer(capacity: request.outputCapacity)
@@ -93,7 +97,14 @@ public final class SessionTerminal {
         let master = try step("terminal") { () throws(Errno) in try pair.takeMaster() }
         let command = CommandRequest(
             candidates: candidates(request.arguments.first ?? "", in: searchPath), arguments: request.arguments,
-            environment: request.completeEnvironment, directory: request.directory, controllingTerminal: true)
+            environment: request.completeEnvironment, directory: request.directory, controllingTerminal: true,
+            hasOwnLimits: request.memory != nil || request.pids != nil)
+        if let standby {
+            try standby.become(command, descriptors: (slave.raw, slave.raw, slave.raw))
+            end.open(master)
+            watchIdleness()
+            return began(standby.pid)
+        }
         try jail.start(
             command, descriptors: (slave.raw, slave.raw, slave.raw), groups: groups?.groups.entrances.raw ?? [],
             SessionJail.Starting(
@@ -168,7 +179,7 @@ public final class SessionTerminal {
     public func signal(_ number: Int32) throws(LaunchFailure) {
         switch state {
         case .ended: return
-        case .starting: if earlySignals.count < Self.mostEarlySignals { earlySignals.append(number) }
+        case .queued, .starting: if earlySignals.count < Self.mostEarlySignals { earlySignals.append(number) }
         case .running:
             use()
             if number == Signal.kill { return kill() }
@@ -282,6 +293,7 @@ public final class SessionTerminal {
         usage.cpuMicroseconds = groups?.groups.cpuMicroseconds() ?? death.cpuMicroseconds
         if usage.peakMemory == nil { usage.peakMemory = death.peakMemory }
         outcome.usage = usage
+        if let failure = standby?.failure() { return fail(failure) }
         outcome.end(waitStatus: death.status)
         if let killedFor { outcome.reason = killedFor }
         outcome.considerMemoryKills()
@@ -304,9 +316,7 @@ public final class SessionTerminal {
         call(\.endHandlers)
         call(\.roomHandlers)
         hasShown()
-        // Removing groups takes as long as the report: nobody waits for it.
-        let groups = groups.take()
-        loop.later { _ = groups }
+        if let groups = groups.take() { dispose(groups) }
     }
 
     private func cancel(_ timer: inout EventLoop.Timer?) {

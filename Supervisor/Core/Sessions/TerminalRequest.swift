@@ -9,6 +9,8 @@ public struct TerminalRequest: Sendable {
     public var directory: String
     /// `NAME=value` each.
     public var environment: [String]
+    /// Values of its own that are masked in what it shows, beside the session's.
+    public var secrets: [String] = []
     /// The window at the start.
     public var size = TerminalSize.usual
     /// What kind of terminal it is for programs (TERM, terminfo(5)); nil leaves what the environment says.

@@ -5,7 +5,7 @@ internal import PolicyModel
 internal import Wire
 internal import Reports
 
-let checkSubcommand = PolicySubcommand(
+let checkSubcommand = Subcommand(
     name: "check", says: "judge a command, or many",
     options: PolicyContext.options + [
         CommandOption(name: "--jailed", says: "as for cordon run"),
@@ -14,7 +14,7 @@ let checkSubcommand = PolicySubcommand(
         CommandOption(name: "--batch", value: .file, says: "judge JSON lines"), .help,
     ], help: checkHelp, run: check)
 
-let explainSubcommand = PolicySubcommand(
+let explainSubcommand = Subcommand(
     name: "explain", says: "show all that a command would run, each part with its verdict",
     options: PolicyContext.options + [
         CommandOption(name: "--jailed", says: "as for cordon run"),
@@ -78,7 +78,7 @@ private struct CheckOptions {
     var batch: String?
     var operands: [String] = []
 
-    init(_ arguments: [String], of subcommand: PolicySubcommand) throws(PolicyFailure) {
+    init(_ arguments: [String], of subcommand: Subcommand) throws(SubcommandFailure) {
         let command = subcommand.name, known = subcommand.known
         var reader = OptionReader(arguments, help: "cordon policy \(command) --help")
         while let option = try usage({ () throws(UsageError) in try reader.next(known: known) }) {
@@ -120,7 +120,7 @@ private func isBehindLink(_ directory: String) -> Bool {
     return there.device == here.device && there.inode == here.inode
 }
 
-@Sendable private func check(_ arguments: [String]) throws(PolicyFailure) -> Never {
+@Sendable private func check(_ arguments: [String]) throws(SubcommandFailure) -> Never {
     let options = try CheckOptions(arguments, of: checkSubcommand)
     let (workspace, directory) = try options.context.places()
     let (tiers, engine) = try options.context.engine(workspace)
@@ -145,7 +145,7 @@ private func isBehindLink(_ directory: String) -> Bool {
     leave(printing: text, code: PolicyExit.of(verdict.decision))
 }
 
-@Sendable private func explain(_ arguments: [String]) throws(PolicyFailure) -> Never {
+@Sendable private func explain(_ arguments: [String]) throws(SubcommandFailure) -> Never {
     let options = try CheckOptions(arguments, of: explainSubcommand)
     let (workspace, directory) = try options.context.places()
     let engine = try options.context.engine(workspace).engine
@@ -165,7 +165,7 @@ private func isBehindLink(_ directory: String) -> Bool {
 
 private func checkBatch(
     _ bytes: [UInt8], _ engine: Engine, workspace: String, directory: String, _ options: CheckOptions
-) throws(PolicyFailure) -> Never {
+) throws(SubcommandFailure) -> Never {
     var worst = PolicyExit.allow
     var output = ""
     var number = 0

@@ -6,21 +6,21 @@ internal import PolicyModel
 internal import Wire
 internal import Reports
 
-let diffSubcommand = PolicySubcommand(
+let diffSubcommand = Subcommand(
     name: "diff", says: "compare two policies, rules and verdicts",
     options: [
         CommandOption(name: "--corpus", value: .file, says: "commands to compare verdicts on"),
         CommandOption(name: "--jailed", says: "as for cordon run"),
         CommandOption(name: "--fail-on", value: .text, says: "fail where anything is looser"), .json, .help,
     ], operand: .policy, help: diffHelp, run: diff)
-let simulateSubcommand = PolicySubcommand(
+let simulateSubcommand = Subcommand(
     name: "simulate", says: "replay a list of commands",
     options: PolicyContext.options + [
         CommandOption(name: "--log", value: .file, says: "the commands"),
         CommandOption(name: "--jailed", says: "as for cordon run"),
         CommandOption(name: "--fail-on", value: .text, says: "fail on ask or deny"), .json, .help,
     ], help: simulateHelp, run: simulate)
-let scoreSubcommand = PolicySubcommand(
+let scoreSubcommand = Subcommand(
     name: "score", says: "rate the exposure from 0 to 10, line by line",
     options: [CommandOption(name: "--threshold", value: .text, says: "fail above it"), .json, .help], operand: .policy,
     help: scoreHelp, run: score)
@@ -49,7 +49,9 @@ private let simulateHelp = """
 
     usage: cordon policy simulate --log FILE [OPTION…]
 
-      --log FILE          one command a line, or JSON lines {"command": "…", "decision": "…"}; - for standard input
+      --log FILE          one command a line, or JSON lines {"command": "…", "decision": "…"}, where a command may also be
+                          ["PROGRAM", "ARGUMENT", …]; or an audit log, whose lines tell the workspace too; - for standard
+                          input
       --policy P          a policy file, or preset:NAME; as for check
       --workspace DIR     the workspace; the current directory
       --cwd DIR           the working directory
@@ -61,6 +63,7 @@ private let simulateHelp = """
 
     examples:
       cordon policy simulate --policy new.toml --log commands.jsonl
+      cordon policy simulate --policy new.toml --log ~/.local/state/cordon/supervisors/0/audit.jsonl
       history | cut -c 8- | cordon policy simulate --log - --fail-on deny
 
     """
@@ -84,33 +87,67 @@ private let scoreHelp = """
 
 /// A command of a log, with the verdict that it got then.
 private struct LoggedCommand {
-    var text: String
+    var subject: CommandRequest.Subject
     var decision: Decision?
+    /// Where and how it was judged, as an audit log tells it.
+    var workspace: String?
+    var directory: String?
+    var isJailed: Bool?
 
-    static func list(_ bytes: [UInt8]) throws(PolicyFailure) -> [LoggedCommand] {
+    /// For people.
+    var text: String {
+        switch subject {
+        case .string(let bytes): String(decoding: bytes, as: UTF8.self)
+        case .argv(let words): words.map(shellWord).joined(separator: " ")
+        }
+    }
+
+    static func list(_ bytes: [UInt8]) throws(SubcommandFailure) -> [LoggedCommand] {
         var commands: [LoggedCommand] = []
         for (index, line) in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
             guard line.contains(where: { $0 != 0x20 && $0 != 0x09 && $0 != 0x0D }) else { continue }
             guard line.first == UInt8(ascii: "{"), let value = try? JsonValue(parsing: line) else {
                 // A line that begins like JSON and is none is a command: `{ ls; }`.
-                commands.append(LoggedCommand(text: String(decoding: line, as: UTF8.self)))
+                commands.append(LoggedCommand(subject: .string(Array(line))))
                 continue
             }
-            guard case .object(let object) = value, let text = object["command"]?.text else {
+            guard case .object(let object) = value else { continue }
+            let isAudit = object["event"] != nil
+            // An audit log tells of more than commands.
+            if isAudit, object["command"] == nil { continue }
+            guard let subject = subject(object["command"]) else {
                 throw .usage(
-                    UsageError("line \(index + 1) of the list has no \"command\"", remedy: "write {\"command\": \"…\"}")
-                )
+                    UsageError(
+                        "line \(index + 1) of the list has no \"command\"",
+                        remedy: "write {\"command\": \"…\"}, or [\"…\"] for a program and its arguments"))
             }
-            commands.append(
-                LoggedCommand(text: text, decision: object["decision"]?.text.flatMap(Decision.init(rawValue:))))
+            var command = LoggedCommand(
+                subject: subject, decision: object["decision"]?.text.flatMap(Decision.init(rawValue:)))
+            if isAudit {
+                command.workspace = absolute(object["workspace"])
+                command.directory = absolute(object["cwd"])
+                command.isJailed = object["jailed"]?.truth
+            }
+            commands.append(command)
         }
         return commands
+    }
+
+    private static func subject(_ member: JsonValue?) -> CommandRequest.Subject? {
+        if let text = member?.text { return .string(Array(text.utf8)) }
+        guard let words = member?.texts, !words.isEmpty else { return nil }
+        return .argv(words)
+    }
+
+    private static func absolute(_ member: JsonValue?) -> String? {
+        guard let path = member?.text, path.utf8.first == UInt8(ascii: "/") else { return nil }
+        return path
     }
 }
 
 // MARK: - diff
 
-@Sendable private func diff(_ arguments: [String]) throws(PolicyFailure) -> Never {
+@Sendable private func diff(_ arguments: [String]) throws(SubcommandFailure) -> Never {
     var reader = OptionReader(arguments, help: "cordon policy diff --help")
     var corpus: String?
     var failsOnLoosened = false, isJailed = false, json = false
@@ -134,18 +171,19 @@ private struct LoggedCommand {
     }
     let before = try policyFile(reader.operands[0]), after = try policyFile(reader.operands[1])
     var changes = before.changes(to: after)
-    let commands = try corpus.map { file throws(PolicyFailure) in
-        try LoggedCommand.list(try inputBytes(file)).map(\.text)
+    let commands = try corpus.map { file throws(SubcommandFailure) in
+        try LoggedCommand.list(try inputBytes(file))
     }
     do throws(PolicyError) {
         let engines = (try Engine([Tier(.session, before)]), try Engine([Tier(.session, after)]))
-        for command in commands ?? examples(before, after) {
-            let request = CommandRequest(.string(Array(command.utf8)), workspace: "/workspace", isJailed: isJailed)
+        let strings = examples(before, after).map { LoggedCommand(subject: .string(Array($0.utf8))) }
+        for command in commands ?? strings {
+            let request = CommandRequest(command.subject, workspace: "/workspace", isJailed: isJailed)
             let old = engines.0.judge(request).decision, new = engines.1.judge(request).decision
             guard old != new else { continue }
             changes.append(
                 PolicyChange(
-                    direction: new < old ? .loosened : .tightened, subject: "`\(command)`", before: old.rawValue,
+                    direction: new < old ? .loosened : .tightened, subject: "`\(command.text)`", before: old.rawValue,
                     after: new.rawValue))
         }
     } catch {
@@ -190,7 +228,7 @@ extension PolicyChange {
 
 // MARK: - simulate
 
-@Sendable private func simulate(_ arguments: [String]) throws(PolicyFailure) -> Never {
+@Sendable private func simulate(_ arguments: [String]) throws(SubcommandFailure) -> Never {
     var reader = OptionReader(arguments, help: "cordon policy simulate --help")
     var context = PolicyContext()
     var log: String?
@@ -219,9 +257,14 @@ extension PolicyChange {
     var counts: [Decision: Int] = [:]
     var changed: [(command: String, before: Decision, after: Decision, reason: String)] = []
     for command in try LoggedCommand.list(try inputBytes(log)) {
+        let place = command.workspace ?? workspace
+        // A directory outside of the workspace would be no place to judge from.
+        let own = command.directory.flatMap { isInside($0, place) ? $0 : nil }
         let verdict = engine.judge(
             CommandRequest(
-                .string(Array(command.text.utf8)), workspace: workspace, directory: directory, isJailed: isJailed))
+                command.subject, workspace: place,
+                directory: own ?? (command.workspace == nil ? directory : place),
+                isJailed: command.isJailed ?? isJailed))
         counts[verdict.decision, default: 0] += 1
         if let before = command.decision, before != verdict.decision {
             changed.append((command.text, before, verdict.decision, verdict.mainEvidence?.reason ?? ""))
@@ -257,7 +300,7 @@ extension PolicyChange {
 
 // MARK: - score
 
-@Sendable private func score(_ arguments: [String]) throws(PolicyFailure) -> Never {
+@Sendable private func score(_ arguments: [String]) throws(SubcommandFailure) -> Never {
     var reader = OptionReader(arguments, help: "cordon policy score --help")
     var threshold: Int?
     var json = false

@@ -2,7 +2,7 @@
 internal import Linux
 internal import PolicyModel
 
-let formatSubcommand = PolicySubcommand(
+let formatSubcommand = Subcommand(
     name: "fmt", says: "format policy files",
     options: [CommandOption(name: "--check", says: "change nothing"), .help], operand: .file, help: help, run: format)
 
@@ -23,7 +23,7 @@ private let help = """
 
     """
 
-@Sendable private func format(_ arguments: [String]) throws(PolicyFailure) -> Never {
+@Sendable private func format(_ arguments: [String]) throws(SubcommandFailure) -> Never {
     var reader = OptionReader(arguments, help: "cordon policy fmt --help")
     var checks = false
     while let option = try usage({ () throws(UsageError) in try reader.next(known: formatSubcommand.known) }) {

@@ -6,7 +6,7 @@ internal import PolicyModel
 internal import Wire
 internal import Reports
 
-let lintSubcommand = PolicySubcommand(
+let lintSubcommand = Subcommand(
     name: "lint", says: "find likely mistakes",
     options: [
         .json, CommandOption(name: "--sarif", says: "print SARIF"),
@@ -39,7 +39,7 @@ private let help = """
 
     """
 
-@Sendable private func lint(_ arguments: [String]) throws(PolicyFailure) -> Never {
+@Sendable private func lint(_ arguments: [String]) throws(SubcommandFailure) -> Never {
     var reader = OptionReader(arguments, help: "cordon policy lint --help")
     var format = "text"
     var baseline: String?, newBaseline: String?

@@ -23,84 +23,32 @@ enum PolicyExit {
     }
 }
 
-/// A subcommand of `cordon policy`.
-struct PolicySubcommand: Sendable {
-    var name: String
-    var says: String
-    var options: [CommandOption]
-    var operand = OptionValue.none
-    var help: String
-    var run: @Sendable ([String]) throws(PolicyFailure) -> Never
-}
-
-/// Why a subcommand answers nothing.
-enum PolicyFailure: Error {
-    case usage(UsageError)
-    case policy(PolicyError)
-    /// A file that cannot be read or written.
-    case file(String, Errno)
-
-    var text: String {
-        switch self {
-        case .usage(let error): error.description
-        case .policy(let error): error.diagnostics.map(\.description).joined(separator: "\ncordon: ")
-        case .file(let path, let error): "\(path): \(error.message)"
-        }
-    }
-}
-
 let policySubcommands = [
     checkSubcommand, explainSubcommand, testSubcommand, lintSubcommand, diffSubcommand, simulateSubcommand,
     scoreSubcommand, formatSubcommand, schemaSubcommand, trustSubcommand,
 ]
 
-extension PolicySubcommand {
-    /// The names that its options have.
-    var known: [String] { options.map(\.name) }
-}
-
-/// Runs a subcommand and exits.
+/// Runs a subcommand of `cordon policy` and exits.
 func policyCommand(_ arguments: [String]) -> Never {
-    guard let name = arguments.first, name != "--help", name != "-h", name != "help" else {
-        let isAsked = !arguments.isEmpty
-        if let wanted = arguments.dropFirst().first, let found = policySubcommands.first(where: { $0.name == wanted }) {
-            leave(printing: found.help, code: 0)
-        }
-        leave(printing: policyHelp, code: isAsked ? 0 : PolicyExit.wrong, to: isAsked ? 1 : 2)
-    }
-    guard let subcommand = policySubcommands.first(where: { $0.name == name }) else {
-        let guess = nearest(to: name, in: policySubcommands.map(\.name)).map { "did you mean \"\($0)\"?" }
-        wrong(.usage(UsageError("unknown command \"policy \(name)\"", remedy: guess ?? "see cordon policy --help")))
-    }
-    let rest = Array(arguments.dropFirst())
-    if rest.prefix(while: { $0 != "--" }).contains(where: { $0 == "--help" || $0 == "-h" }) {
-        leave(printing: subcommand.help, code: 0)
-    }
-    do throws(PolicyFailure) { try subcommand.run(rest) } catch { wrong(error) }
-}
-
-private func wrong(_ failure: PolicyFailure) -> Never {
-    leave(printing: "cordon: \(failure.text)\n", code: PolicyExit.wrong, to: 2)
+    runSubcommand(of: "policy", policySubcommands, help: policyHelp, wrong: PolicyExit.wrong, arguments)
 }
 
 private var policyHelp: String {
-    let width = policySubcommands.map(\.name.count).max() ?? 0
-    let list = policySubcommands.map { "  \(padded($0.name, width))  \($0.says)\n" }.joined()
-    return """
-        cordon policy: ask what a policy says, and check policies before they are used
+    """
+    cordon policy: ask what a policy says, and check policies before they are used
 
-        usage: cordon policy COMMAND [OPTION…]
+    usage: cordon policy COMMAND [OPTION…]
 
-        \(list)
-        examples:
-          cordon policy check -- 'git status && ls'            exit 0 allow, 10 ask, 11 deny, 2 wrong
-          cordon policy explain --policy preset:readonly -- 'find . -exec rm {} +'
-          cordon policy test my-policy.toml                    its examples and tests
-          cordon policy lint --sarif my-policy.toml            for a CI job
+    \(subcommandList(policySubcommands))
+    examples:
+      cordon policy check -- 'git status && ls'            exit 0 allow, 10 ask, 11 deny, 2 wrong
+      cordon policy explain --policy preset:readonly -- 'find . -exec rm {} +'
+      cordon policy test my-policy.toml                    its examples and tests
+      cordon policy lint --sarif my-policy.toml            for a CI job
 
-        see cordon policy COMMAND --help
+    see cordon policy COMMAND --help
 
-        """
+    """
 }
 
 /// The options that say by which policy, and where, something is judged.
@@ -118,7 +66,7 @@ struct PolicyContext {
     /// Takes one of the options; false where it is another.
     mutating func take(
         _ option: (name: String, attached: String?), from reader: inout OptionReader
-    ) throws(PolicyFailure) -> Bool {
+    ) throws(SubcommandFailure) -> Bool {
         switch option.name {
         case "--policy": policy = try usage { () throws(UsageError) in try reader.value(of: option) }
         case "--workspace": workspace = try usage { () throws(UsageError) in try reader.value(of: option) }
@@ -129,9 +77,9 @@ struct PolicyContext {
     }
 
     /// The workspace and the working directory, absolute.
-    func places() throws(PolicyFailure) -> (workspace: String, directory: String) {
+    func places() throws(SubcommandFailure) -> (workspace: String, directory: String) {
         let current = (try? workingDirectory()) ?? "/"
-        func resolve(_ path: String) throws(PolicyFailure) -> String {
+        func resolve(_ path: String) throws(SubcommandFailure) -> String {
             do throws(Errno) { return try resolvedPath(path) } catch { throw .file(path, error) }
         }
         let place = try resolve(workspace ?? current)
@@ -140,7 +88,7 @@ struct PolicyContext {
     }
 
     /// The policies that have a say, and their engine.
-    func engine(_ workspace: String) throws(PolicyFailure) -> (tiers: PolicyTiers, engine: Engine) {
+    func engine(_ workspace: String) throws(SubcommandFailure) -> (tiers: PolicyTiers, engine: Engine) {
         do throws(PolicyError) {
             let tiers = try PolicyTiers(policy, workspace: workspace, environment: callerEnvironment())
             return (tiers, try tiers.engine())
@@ -150,18 +98,13 @@ struct PolicyContext {
     }
 }
 
-/// A usage error as a failure.
-func usage<Result>(_ body: () throws(UsageError) -> Result) throws(PolicyFailure) -> Result {
-    do throws(UsageError) { return try body() } catch { throw .usage(error) }
-}
-
 /// Reads one policy. Its examples are not run: who wants that calls `runExamples`.
-func policyFile(_ reference: String) throws(PolicyFailure) -> Policy {
+func policyFile(_ reference: String) throws(SubcommandFailure) -> Policy {
     do throws(PolicyError) { return try readPolicy(reference).policy } catch { throw .policy(error) }
 }
 
 /// Reads a file, or standard input where its name is a dash.
-func inputBytes(_ path: String) throws(PolicyFailure) -> [UInt8] {
+func inputBytes(_ path: String) throws(SubcommandFailure) -> [UInt8] {
     do throws(Errno) {
         return try readFile(path == "-" ? "/dev/stdin" : path, limit: 1 << 30)
     } catch {

@@ -3,7 +3,7 @@ internal import PolicyModel
 internal import Wire
 internal import Reports
 
-let schemaSubcommand = PolicySubcommand(
+let schemaSubcommand = Subcommand(
     name: "schema", says: "print a JSON Schema of the language, or its reference",
     options: [CommandOption(name: "--markdown", says: "print the reference of all keys"), .help], help: help,
     run: schema)
@@ -21,7 +21,7 @@ private let help = """
 
     """
 
-@Sendable private func schema(_ arguments: [String]) throws(PolicyFailure) -> Never {
+@Sendable private func schema(_ arguments: [String]) throws(SubcommandFailure) -> Never {
     var reader = OptionReader(arguments, help: "cordon policy schema --help")
     var isMarkdown = false
     while let option = try usage({ () throws(UsageError) in try reader.next(known: schemaSubcommand.known) }) {

@@ -6,7 +6,7 @@ internal import PolicyModel
 internal import Wire
 internal import Reports
 
-let testSubcommand = PolicySubcommand(
+let testSubcommand = Subcommand(
     name: "test", says: "run a policy's examples and tests",
     options: [CommandOption(name: "--junit", value: .file, says: "write JUnit XML"), .json, .help], operand: .policy,
     help: help, run: test)
@@ -29,7 +29,7 @@ private let help = """
 
     """
 
-@Sendable private func test(_ arguments: [String]) throws(PolicyFailure) -> Never {
+@Sendable private func test(_ arguments: [String]) throws(SubcommandFailure) -> Never {
     var reader = OptionReader(arguments, help: "cordon policy test --help")
     var junit: String?
     var json = false
@@ -123,7 +123,7 @@ private func xml(_ text: String) -> String {
 }
 
 /// Replaces a file with a text, whole or not at all.
-func writeText(_ text: String, to path: String) throws(PolicyFailure) {
+func writeText(_ text: String, to path: String) throws(SubcommandFailure) {
     let temporary = "\(path).\(processID)"
     do throws(Errno) {
         let file = try open(temporary, [.writeOnly, .create, .exclusive], mode: 0o644)

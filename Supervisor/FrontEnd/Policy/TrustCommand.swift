@@ -3,7 +3,7 @@ internal import Caller
 internal import Linux
 internal import PolicyModel
 
-let trustSubcommand = PolicySubcommand(
+let trustSubcommand = Subcommand(
     name: "trust", says: "let a project's .cordon.toml stand for --policy",
     options: [
         CommandOption(name: "--revoke", says: "trust it no longer"),
@@ -28,7 +28,7 @@ private let help = """
 
     """
 
-@Sendable private func trust(_ arguments: [String]) throws(PolicyFailure) -> Never {
+@Sendable private func trust(_ arguments: [String]) throws(SubcommandFailure) -> Never {
     var reader = OptionReader(arguments, help: "cordon policy trust --help")
     var mode = ""
     while let option = try usage({ () throws(UsageError) in try reader.next(known: trustSubcommand.known) }) {

@@ -50,6 +50,7 @@ struct Bench {
         try measureIdle()
         try measureTerminals()
         try measureVerdicts()
+        rows += try CacheCosts().rows
         measureLoad()
     }
 

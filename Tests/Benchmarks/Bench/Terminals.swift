@@ -8,13 +8,17 @@ struct TerminalTimes {
     /// One key after the other, and each after a while, as a person types.
     private(set) var echo = Samples(), restedEcho = Samples()
     private let loop: EventLoop
+    private let workers: Workers
     private let session: Session
     private let request: TerminalRequest
 
     init(_ subject: Subject) throws {
         loop = try EventLoop()
+        workers = try Workers(count: 1, loop: loop)
         session = try Session(
-            id: "bench", subject.prepared, filters: subject.filters, supervisor: subject.supervisor, loop: loop)
+            id: "bench",
+            try JailHandle.start(subject.prepared, filters: subject.filters, supervisor: subject.supervisor),
+            supervisor: subject.supervisor, workers: workers, loop: loop)
         request = TerminalRequest(
             arguments: ["/usr/bin/cat"], directory: subject.prepared.directory,
             environment: subject.prepared.environment.map { $0.name + "=" + $0.value })

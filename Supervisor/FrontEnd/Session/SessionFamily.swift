@@ -1,0 +1,60 @@
+// `cordon session`: jails that stay, kept by a supervisor that outlives the call.
+internal import Client
+internal import Linux
+internal import PolicyModel
+internal import SupervisorCore
+internal import Wire
+
+let sessionSubcommands = [
+    newSubcommand, execSubcommand, attachSubcommand, listSubcommand, inspectSubcommand, removeSubcommand,
+]
+
+/// Runs a subcommand of `cordon session` and exits.
+func sessionCommand(_ arguments: [String]) -> Never {
+    runSubcommand(of: "session", sessionSubcommands, help: sessionHelp, wrong: ExitCode.cordonFailed, arguments)
+}
+
+private var sessionHelp: String {
+    return """
+        cordon session: jails that stay, in which commands run one after the other and together
+
+        usage: cordon session COMMAND [OPTION…]
+
+        \(subcommandList(sessionSubcommands))
+        examples:
+          cordon session new --name work                 in the current directory, by preset:agent
+          cordon session exec work -- make test
+          cordon session attach work                     a shell in it, on this terminal
+          cordon session ls
+          cordon session rm work
+
+        see cordon session COMMAND --help
+
+        """
+}
+
+/// Connects to the supervisor that keeps this user's sessions, which is started where there is none.
+func connectToSessions() throws(SubcommandFailure) -> Client {
+    let environment = callerEnvironment()
+    guard let endpoints = Endpoints(environment) else {
+        throw .usage(UsageError("there is no place for sessions", remedy: "set HOME or XDG_RUNTIME_DIR"))
+    }
+    Signal.ignore(Signal.pipe)
+    let client: Client
+    do throws(LaunchFailure) {
+        let program = try Supervisor.ownDirectory() + "/cordon-supervisor"
+        do throws(Errno) {
+            client = try endpoints.connectOrStart(program: program, environment: environment)
+        } catch {
+            throw LaunchFailure(
+                step: "supervisor", object: endpoints.shared, errno: error,
+                remedy: error == .nameTooLong
+                    ? "the path of a socket has at most 107 bytes: set XDG_RUNTIME_DIR to a shorter one"
+                    : "its directory must be yours alone, and \(program) must be there")
+        }
+    } catch {
+        throw .other(error)
+    }
+    try asking { () throws(ClientError) in try client.hello(as: "cordon session") }
+    return client
+}
