@@ -198,8 +198,9 @@ private func waitForCommand(_ socket: Int32, groups: [Int32], steps: [(index: In
         }
         // It is not needed any more.
         if message.bytes.isEmpty { exitNow(0) }
-        let descriptors = message.takeDescriptors()
-        let numbers = descriptors.raw
+        // They go with this process, or by its execution. An owner in a function that never returns would be let go of as
+        // soon as its numbers are known.
+        let numbers = message.takeDescriptors().release()
         var scope: LandlockRuleset?
         let start = try failing("start") { () throws(Errno) in
             guard case .start(groups: 0) = try Order(message.bytes), numbers.count == 4 else { throw Errno.badMessage }
