@@ -22,6 +22,7 @@ public final class JailHandle: Sendable {
     public static func start(
         _ prepared: PreparedJail, filters store: FilterStore, supervisor: Supervisor
     ) throws(LaunchFailure) -> JailHandle {
+        try supervisor.requireJanitor()
         let filters = try supervisor.filterFiles(named: prepared.filterName) { () throws(LaunchFailure) in
             try store.outside(of: prepared.writableTrees).programs(for: prepared.filters, named: prepared.filterName)
         }
