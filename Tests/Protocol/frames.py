@@ -253,8 +253,9 @@ def answers_fit_into_frames(world):
             message = json.loads(payload)
             if message.get("id") == number:
                 longest = max(longest, len(payload) + 5)
-                assert "result" in message, f"{method}: {str(message)[:300]}"
-                return message["result"]
+                # What was run must be told; what can be asked for in parts may be refused as a whole.
+                assert "result" in message or method == "command.list", f"{method} is lost: {str(message)[:300]}"
+                return message.get("result")
     for text in ('"', "\\", "\x7f", "\t", "ä", "\x01"):
         report = ask("command.run", argv=["python3", "-c", f"import sys; t = {text!r} * 300000\nprint(t); print(t, file=sys.stderr)"],
                      inline=262144)
