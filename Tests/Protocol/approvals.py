@@ -83,23 +83,23 @@ def answers(world, *arguments):
 def approving_and_denying(world):
     _, path = listening(world)
     asker = Asker(world, path, policy(world))
-    question = asker.ask(argv=["sh", "-c", "echo ran"])
+    question = asker.ask(argv=["factor", "42"])
     for name in ("id", "session", "argv", "evidence", "scopes", "waited_ms", "expires_in_ms"):
         assert name in question, name
-    equal((question["session"], question["argv"], question["scopes"]), (asker.session, ["sh", "-c", "echo ran"], ["once"]))
+    equal((question["session"], question["argv"], question["scopes"]), (asker.session, ["factor", "42"], ["once"]))
     code, out, _ = answers(world, "approve", "--list", "--json")
     equal((code, [one["id"] for one in json.loads(out)["approvals"]]), (0, [question["id"]]))
     assert question["id"] in answers(world, "approve", "--list")[1]
     equal(answers(world, "approve", question["id"])[0], 0)
-    equal(asker.line()["result"]["stdout"], "ran\n")
+    equal(asker.line()["result"]["stdout"], "42: 2 3 7\n")
     equal(answers(world, "approve", question["id"])[0], 125, "it is answered already")
     # Once is once.
-    question = asker.ask(argv=["sh", "-c", "echo ran"])
+    question = asker.ask(argv=["factor", "42"])
     equal(answers(world, "deny", question["id"])[0], 0)
     answer = asker.line()
     equal((answer["kind"], answer["data"]["decision"]), ("denied", "ask"))
-    question = asker.ask(command="echo a; touch ghost")
-    equal(question["command"], "echo a; touch ghost")
+    question = asker.ask(command="factor 1; touch ghost")
+    equal(question["command"], "factor 1; touch ghost")
     code, _, error = answers(world, "approve", "--session", question["id"])
     equal(code, 125, "a scope that the policies do not give")
     equal(answers(world, "deny", question["id"])[0], 0)
@@ -113,16 +113,16 @@ def approving_and_denying(world):
 def for_the_session(world):
     _, path = listening(world)
     asker = Asker(world, path, policy(world, scopes='scopes = ["once", "session"]'))
-    words = {"argv": ["sh", "-c", "echo ran"]}
+    words = {"argv": ["factor", "42"]}
     equal(answers(world, "approve", "--session", asker.ask(**words)["id"])[0], 0)
-    equal(asker.line()["result"]["stdout"], "ran\n")
+    equal(asker.line()["result"]["stdout"], "42: 2 3 7\n")
     asker.process.stdin.write(json.dumps(words) + "\n")
     asker.process.stdin.flush()
-    equal(asker.line()["result"]["stdout"], "ran\n", "the same words are not asked about again")
+    equal(asker.line()["result"]["stdout"], "42: 2 3 7\n", "the same words are not asked about again")
     # Exactly these words, there, with these variables.
     os.mkdir(world.inside("sub"))
-    for other in ({"argv": ["sh", "-c", "echo ran "]}, {**words, "env": {"A": "b"}}, {**words, "cwd": "sub"},
-                  {"command": "sh -c 'echo ran'"}, {"argv": ["sh", "-c", "echo ran", ""]}):
+    for other in ({"argv": ["factor", "42 "]}, {**words, "env": {"A": "b"}}, {**words, "cwd": "sub"},
+                  {"command": "factor 42"}, {"argv": ["factor", "42", ""]}):
         question = asker.ask(**other)
         equal(answers(world, "deny", question["id"])[0], 0)
         equal(asker.line()["kind"], "denied", str(other))
@@ -173,7 +173,7 @@ def a_child_that_lost_its_parent_may_not_answer(world):
     """Who asked forks twice, so that its grandchild is nobody's child any more."""
     client = world.stdio()
     session = client.session(policy=policy(world))
-    number = client.request("command.run", session=session, argv=["sh", "-c", "echo approved"])
+    number = client.request("command.run", session=session, argv=["factor", "42"])
     while not client.notices:
         client.step()
     question = client.notices[-1]["params"]["approval"]["id"]

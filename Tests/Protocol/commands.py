@@ -476,9 +476,29 @@ def environments(world):
     setting = client.session(policy=world.policy(OPEN_POLICY + '[env]\nset = { FIXED = "policy" }\nmask = ["*_TOKEN"]\n'))
     equal(client.shell(setting, "echo $FIXED")["stdout"], "policy\n")
     refuses("refused", client, "command.run", session=setting, argv=["env"], env={"FIXED": "mine"})
-    report = client.shell(client.session(policy=world.policy(OPEN_POLICY + '[env]\nmask = ["*_TOKEN"]\n'),
-                                         env={"MY_TOKEN": "secret-value-1"}), "echo $MY_TOKEN")
-    equal(report["stdout"], "[masked]\n")
+
+
+@case
+def masked_values_in_ready_jails(world):
+    """A jail that was made ready for one session must not bring that one's secrets, nor miss the next one's."""
+    client = world.stdio()
+    text = world.policy(OPEN_POLICY + '[env]\nmask = ["*_TOKEN"]\n')
+    for number in range(4):
+        value = f"secret-value-{number}"
+        session = client.session(policy=text, env={"MY_TOKEN": value})
+        # The next one finds a jail that is ready.
+        until(lambda: client.call("health")["ready_jails"] > 0, "a ready jail")
+        equal(client.shell(session, "echo $MY_TOKEN; echo secret-value-7")["stdout"], "[masked]\nsecret-value-7\n", value)
+        stream = client.request("command.run", session=session, argv=["bash", "-c", "echo $MY_TOKEN"], stream=True)
+        client.wait(stream)
+        equal(client.wait_end(client.notices[-1]["params"]["streams"]["stdout"]), b"[masked]\n", value)
+        report = client.call("run", workspace=world.workspace, policy=text, argv=["bash", "-c", "echo $MY_TOKEN"],
+                             env={"MY_TOKEN": value})
+        equal(report["stdout"], "[masked]\n", value)
+    session = client.session(policy=text)
+    equal(client.shell(session, "echo $MY_TOKEN", env={"MY_TOKEN": "secret-value-8"})["stdout"], "[masked]\n")
+    for number in range(4):
+        equal(client.shell(session, f"echo secret-value-{number}")["stdout"], f"secret-value-{number}\n", "another's secret")
 
 
 @case
