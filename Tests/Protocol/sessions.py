@@ -304,3 +304,15 @@ def the_end_of_a_supervisor(world):
     for options in (["--nonsense"], ["--stdio", "--sessions", "0"], ["--stdio", "--max-memory", "x"], [], ["--socket"]):
         equal(subprocess.run([os.path.join(BIN, "cordon-supervisor"), *options], env=world.environment, capture_output=True,
                              stdin=subprocess.DEVNULL).returncode, 2, str(options))
+
+
+@case
+def a_ready_jail_that_died(world):
+    client = world.stdio()
+    client.open_session()
+    until(lambda: client.call("health")["ready_jails"] == 1, "a ready jail")
+    everything = processes()
+    ready = max(pid for pid in processes_named(world, "jail-init") if everything[pid][0] == client.process.pid)
+    os.kill(ready, signal.SIGKILL)
+    until(lambda: not is_alive(ready), "it is dead")
+    equal(client.run(client.open_session(), "true")["exit_code"], 0, "a new session")
