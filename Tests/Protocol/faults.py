@@ -4,7 +4,7 @@ import random
 import signal
 import time
 
-from cases import Options, case, equal
+from cases import Options, case, equal, refuses
 from cordon_client import RpcFailure
 from world import cgroups_of, descendants, descriptors, groups_named, is_alive, mounts, processes, until
 
@@ -180,3 +180,32 @@ def requests_fail_when_the_supervisor_dies(world):
     equal((report["exit_code"], report["command"]), (0, command + 1))
     equal(client.call("session.close", session="lasting")["closed"], session)
     equal(client.call("session.list")["sessions"], [])
+
+
+@case
+def records_that_cannot_be_written(world):
+    """Nothing new is begun; what is there goes on, can be looked at, and can be closed."""
+    _, path = world.listen(prefix=["prlimit", "--fsize=300000"])
+    client = world.connect(path)
+    session = client.open_session()
+    lasting = client.call("command.start", session=session, argv=["sleep", "100"])["command"]
+    failure = None
+    for _ in range(3000):
+        try:
+            client.run(session, "true")
+        except RpcFailure as error:
+            failure = error
+            break
+        except EOFError:
+            raise AssertionError("the supervisor dies where its records have no room") from None
+    assert failure and (failure.kind, failure.code) == ("storage", 50), failure
+    health = client.call("health")
+    assert health["status"] == "refusing" and health["reason"], health
+    for method, params in (("session.create", {"workspace": world.workspace}),
+                           ("run", {"workspace": world.workspace, "argv": ["touch", "ghost"]}),
+                           ("command.start", {"session": session, "argv": ["touch", "ghost"]})):
+        refuses("storage", client, method, **params)
+    equal(os.listdir(world.workspace), [])
+    equal(client.call("command.status", session=session, command=lasting)["state"], "running")
+    equal(len(client.call("session.list")["sessions"]), 1)
+    equal(client.call("session.close", session=session)["closed"], session)

@@ -1,7 +1,8 @@
 """Messages: hello, ids, JSON, parameters, and every error that one request can meet."""
 import json
+import random
 
-from cases import case, equal, refused, refuses
+from cases import Options, case, equal, refused, refuses
 from cordon_client import CONTROL, RpcFailure
 from world import OPEN_POLICY, until
 
@@ -361,3 +362,53 @@ def hostile_command_strings(world):
         except RpcFailure:
             pass
     refuses("invalid_params", one, "command.run", session=session, command="a" * 131073)
+
+
+@case(seconds=40)
+def random_parameters(world):
+    """Every method with parameters of every kind: an answer or an error from the table comes, soon, and others are served."""
+    chance = random.Random(Options.seed)
+    process, path = world.listen("--sessions", "8")
+    client, other = world.connect(path), world.connect(path)
+    methods = client.call("hello", versions=[1])["methods"]
+    session = other.open_session()
+    command = other.call("command.start", session=session, argv=["sleep", "100"], stdin="open")["command"]
+    values = [None, True, False, 0, 1, -1, 2, 1 << 31, (1 << 63) - 1, 1 << 63, 1.5, "", "x", "a" * 5000, [], {}, [1], ["true"], ["cat"],
+              {"a": "b"}, ["", ""], "1", "stdout", "open", "KILL", "-", "/", "..", world.workspace, command, "preset:agent", "\0", "\U0001f600"]
+    names = ["session", "command", "argv", "cwd", "env", "input", "stdin", "timeout_ms", "memory", "pids", "stream", "inline", "background",
+             "cursor", "limit", "lines", "wait_ms", "signal", "data", "data_base64", "close", "workspace", "policy", "image", "name", "idle_ms",
+             "concurrent", "per_minute", "bound", "approval", "answer", "scope", "id", "versions", "input_base64", "terminal", "key", "value"]
+    for number in range(6000):
+        method = chance.choice(methods)
+        params = {chance.choice(names): chance.choice(values) for _ in range(chance.randrange(5))}
+        if "." in method and chance.random() < 0.7 and method != "session.close":
+            params["session"] = session
+        if method.startswith("command.") and chance.random() < 0.5 and method not in ("command.run", "command.start"):
+            params["command"] = command
+        params["deadline_ms"] = 500
+        try:
+            client.call(method, **params)
+        except RpcFailure as failure:
+            assert failure.kind != "defect", f"seed {Options.seed}: {method} {params}: {failure}"
+        except (AssertionError, KeyError, TypeError):
+            # Streams that a command opened may go on; what matters is below.
+            client.socket.close()
+            client = world.connect(path)
+        except TimeoutError:
+            raise AssertionError(f"seed {Options.seed}: {method} {params} is never answered") from None
+        if number % 100 == 0:
+            equal(other.call("health")["sessions"] >= 0, True)
+            for one in client.call("session.list")["sessions"]:
+                if one["id"] != session:
+                    client.call("session.close", session=one["id"])
+    equal(other.call("session.inspect", session=session)["state"], "open")
+
+
+@case
+def unknown_terminals(world):
+    client = world.stdio()
+    if "terminals" not in client.call("hello", versions=[1])["features"]:
+        return
+    session = client.open_session()
+    for method in ("terminal.close", "terminal.wait", "terminal.clear"):
+        equal(refuses("unknown_terminal", client, method, session=session, terminal=99).code, 22)

@@ -316,3 +316,25 @@ def one_reader_who_stops(world):
         equal(other.run(session, "echo", "x")["stdout"], "x\n")
     reader.socket.close()
     until(lambda: all(one["state"] == "ended" for one in other.call("command.list", session=session)["commands"]), "they end")
+
+
+@case
+def t5_its_records_are_no_workspace(world):
+    """A session must reach neither the audit log nor the sockets of who keeps it, whatever is asked for as its workspace."""
+    client = world.stdio()
+    client.open_session()
+    own = world.path("runtime", "cordon", f"{client.process.pid}.sock")
+    log = world.path("state", "cordon", "supervisors", "0", "audit.jsonl")
+    assert os.path.exists(own) and os.path.exists(log)
+    for place in (world.path("runtime"), world.path("runtime", "cordon"), world.path("state"), world.path("state", "cordon"),
+                  os.path.dirname(log)):
+        try:
+            session = client.open_session(workspace=place)
+        except RpcFailure as failure:
+            equal(failure.kind, "refused", place)
+            continue
+        client.shell(session, f"echo forged >> {log}; rm -f {own}")
+        with open(log, "rb") as file:
+            # The command itself is in the log, too.
+            assert b"forged" not in file.read().splitlines(), f"the audit log is writable in the workspace {place}"
+        assert os.path.exists(own), f"the socket for answers is removed from the workspace {place}"
