@@ -12,8 +12,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def policy(world, scopes="", expiry=""):
-    return world.policy("version = 1\nextends = [\"preset:agent\"]\n[defaults]\ncommand = \"ask\"\njailed = \"ask\"\nopaque = \"ask\"\n"
-                        f"[approval]\napprovers = [\"cli\"]\n{scopes}\n{expiry}\n")
+    return world.policy(
+    "version = 1\nextends = [\"preset:agent\"]\n[defaults]\ncommand = \"ask\"\njailed = \"ask\"\nopaque = \"ask\"\n"
+    f"[approval]\napprovers = [\"cli\"]\n{scopes}\n{expiry}\n")
 
 
 ASKER = """
@@ -159,8 +160,8 @@ def who_asked_may_not_answer(world):
     refuses("not_allowed", other, "approval.answer", approval=question, answer="approve")
     # A child of who asked, and a child's child.
     equal(answers(world, "approve", question)[0], 125)
-    done = subprocess.run(["sh", "-c", f"{BIN}/cordon approve {question}; echo $?"], env=world.environment, capture_output=True,
-                          text=True)
+    done = subprocess.run(["sh", "-c", f"{BIN}/cordon approve {question}; echo $?"],
+                          env=world.environment, capture_output=True, text=True)
     equal(done.stdout, "125\n")
     assert number not in client.answers
     client.call("cancel", id=number)
@@ -178,8 +179,15 @@ def a_child_that_lost_its_parent_may_not_answer(world):
         client.step()
     question = client.notices[-1]["params"]["approval"]["id"]
     result = world.path("answered")
-    subprocess.run(["setsid", "-f", "sh", "-c", f"{BIN}/cordon approve {question}; echo $? > {result}.new; mv {result}.new {result}"],
-                   env=world.environment, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+    subprocess.run(["setsid",
+    "-f",
+    "sh",
+    "-c",
+    f"{BIN}/cordon approve {question}; echo $? > {result}.new; mv {result}.new {result}"],
+    env=world.environment,
+    stdin=subprocess.DEVNULL,
+    stderr=subprocess.DEVNULL,
+     check=True)
     until(lambda: os.path.exists(result), "it answered")
     with open(result) as file:
         equal(file.read(), "125\n", "cordon approve by a grandchild of who asked")
@@ -205,7 +213,8 @@ def a_question_goes_with_its_request(world):
             asker.socket.close()
         elif leave == "close":
             asker.call("session.close", session=session)
-        until(lambda: watcher.call("approval.list")["approvals"] == [], f"the question of a request that ended by {leave}", 5)
+        until(lambda: watcher.call("approval.list")["approvals"] == [],
+              f"the question of a request that ended by {leave}", 5)
         if leave not in ("disconnect",):
             try:
                 asker.wait(number, 5)

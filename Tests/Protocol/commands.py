@@ -27,10 +27,21 @@ def reports(world):
     client = world.stdio()
     session = client.open_session()
     report = client.shell(session, "echo out; echo err >&2; exit 7")
-    equal((report["exit_code"], report["signal"], report["reason"], report["stdout"], report["stderr"], report["error"]),
-          (7, None, "exited", "out\n", "err\n", None))
-    for name in ("duration_ms", "cpu_ms", "max_memory_bytes", "max_pids", "oom_kills", "pids_denied", "enforced", "degraded",
-                 "denials", "stdout_truncated", "stderr_encoding", "io_read_bytes"):
+    equal((report["exit_code"], report["signal"], report["reason"], report["stdout"],
+          report["stderr"], report["error"]), (7, None, "exited", "out\n", "err\n", None))
+    for name in (
+    "duration_ms",
+    "cpu_ms",
+    "max_memory_bytes",
+    "max_pids",
+    "oom_kills",
+    "pids_denied",
+    "enforced",
+    "degraded",
+    "denials",
+    "stdout_truncated",
+    "stderr_encoding",
+     "io_read_bytes"):
         assert name in report, name
     report = client.run(session, "sh", "-c", "kill -TERM $$")
     equal((report["exit_code"], report["signal"], report["reason"]), (None, 15, "signaled"))
@@ -53,7 +64,12 @@ def strings_and_words(world):
     client = world.stdio()
     session = client.open_session()
     equal(client.run(session, "echo", "$HOME", "a  b", "*", "")["stdout"], "$HOME a  b * \n")
-    equal(client.call("command.run", session=session, command="echo 'a  b'; echo $((6*7)) | cat")["stdout"], "a  b\n42\n")
+    equal(
+    client.call(
+        "command.run",
+        session=session,
+        command="echo 'a  b'; echo $((6*7)) | cat")["stdout"],
+         "a  b\n42\n")
     single = client.call("command.run", session=session, command="echo 'a  b'")
     equal(single["stdout"], "a  b\n")
     status = client.call("command.status", session=session, command=single["command"])
@@ -71,7 +87,14 @@ def input_of_commands(world):
     client = world.stdio()
     session = client.open_session()
     equal(client.run(session, "cat", input="text ä\n")["stdout"], "text ä\n")
-    equal(client.run(session, "od", "-An", "-tx1", input_base64=base64.b64encode(b"\0\xff").decode())["stdout"], " 00 ff\n")
+    equal(
+    client.run(
+        session,
+        "od",
+        "-An",
+        "-tx1",
+        input_base64=base64.b64encode(b"\0\xff").decode())["stdout"],
+         " 00 ff\n")
     equal(client.run(session, "cat")["stdout"], "", "without input there is an end")
     equal(client.run(session, "cat", input="")["stdout"], "")
     equal(client.run(session, "wc", "-c", input="x" * 900_000)["stdout"], "900000\n")
@@ -117,7 +140,8 @@ def ten_megabytes_to_a_slow_reader(world):
     session = client.open_session()
     command = client.call("command.start", session=session, stdin="open", argv=[
         "python3", "-c", "import os, time, hashlib\nh = hashlib.sha256(); n = 0\n"
-        "while b := os.read(0, 300000):\n  h.update(b); n += len(b); time.sleep(0.001)\nprint(n, h.hexdigest())"])["command"]
+        "while b := os.read(0, 300000):\n  h.update(b); n += len(b); time.sleep(0.001)\n"
+        "print(n, h.hexdigest())"])["command"]
     import hashlib
     piece, digest = os.urandom(375_000), hashlib.sha256()
     text = base64.b64encode(piece).decode()
@@ -215,17 +239,31 @@ def who_gives_no_credit_holds_nobody_up(world):
     before = stingy.call("command.status", session=session, command=command)["stdout_bytes"]
     for _ in range(20):
         other.run(session, "true")
-    equal(stingy.call("command.status", session=session, command=command)["stdout_bytes"], before, "it waits for credit")
+    equal(
+    stingy.call(
+        "command.status",
+        session=session,
+        command=command)["stdout_bytes"],
+        before,
+         "it waits for credit")
     assert before <= 1 << 20, before
     stingy.socket.close()
-    until(lambda: all(one["state"] == "ended" for one in other.call("command.list", session=session)["commands"]), "they end")
+    until(
+    lambda: all(
+        one["state"] == "ended" for one in other.call(
+            "command.list",
+            session=session)["commands"]),
+             "they end")
 
 
 @case
 def reading(world):
     client = world.stdio()
     session = client.open_session()
-    command = client.start_shell(session, "echo one; printf tw; read x; echo o; echo err >&2; read x; echo three", stdin="open")
+    command = client.start_shell(
+    session,
+    "echo one; printf tw; read x; echo o; echo err >&2; read x; echo three",
+     stdin="open")
     read = lambda **params: client.call("command.read", session=session, command=command, **params)  # noqa: E731
     first = read(wait_ms=10_000, lines=True)
     equal((first["data"], first["start"], first["next"], first["skipped"], first["end"]), ("one\n", 0, 4, 0, False))
@@ -276,14 +314,26 @@ def reading_what_is_not_kept(world):
 def survivors_die(world):
     client = world.stdio("--pool-memory", "0")
     session = client.open_session()
-    for text in ("sleep 4721 & exit 0", "setsid sleep 4721 & exit 0", "(setsid sleep 4721 &)", "((setsid sh -c 'sleep 4721' &) &)",
-                 "setsid sleep 4721 >/dev/null 2>&1 </dev/null & exit 0", "trap '' TERM HUP INT; sleep 4721 & exit 0",
-                 "python3 -c 'import os,time\nfor _ in range(3):\n  if os.fork(): os._exit(0)\n  os.setsid()\ntime.sleep(4721)'"):
+    for text in (
+    "sleep 4721 & exit 0",
+    "setsid sleep 4721 & exit 0",
+    "(setsid sleep 4721 &)",
+    "((setsid sh -c 'sleep 4721' &) &)",
+    "setsid sleep 4721 >/dev/null 2>&1 </dev/null & exit 0",
+    "trap '' TERM HUP INT; sleep 4721 & exit 0",
+     "python3 -c 'import os,time\nfor _ in range(3):\n  if os.fork(): os._exit(0)\n  os.setsid()\ntime.sleep(4721)'"):
         began = time.monotonic()
         report = client.shell(session, text)
         equal(report["exit_code"], 0, text)
         assert time.monotonic() - began < 4, f"{text} holds the answer"
-        until(lambda: not processes_named(world, "sleep") and not processes_named(world, "python3"), f"survivors of {text}", 3)
+        until(
+    lambda: not processes_named(
+        world,
+        "sleep") and not processes_named(
+            world,
+            "python3"),
+            f"survivors of {text}",
+             3)
     # A process of another command does not die with it.
     keeper = client.call("command.start", session=session, argv=["sleep", "4722"])["command"]
     client.shell(session, "sleep 4721 & exit 0")
@@ -297,7 +347,12 @@ def background(world):
     command = client.start_shell(session, "(sleep 0.05; echo later; exec sleep 4723) & echo now", background=True)
     equal(ended(client, session, command)["reason"], "exited")
     equal(client.call("command.status", session=session, command=command)["background"], True)
-    until(lambda: client.call("command.read", session=session, command=command)["data"] == "now\nlater\n", "it writes on")
+    until(
+    lambda: client.call(
+        "command.read",
+        session=session,
+        command=command)["data"] == "now\nlater\n",
+         "it writes on")
     equal(len(processes_named(world, "sleep")), 1)
     equal(client.call("command.cleanup", session=session, command=command)["forgotten"], [command])
     until(lambda: not processes_named(world, "sleep"), "cleanup ends what it left")
@@ -334,7 +389,8 @@ def forgetting(world):
     numbers = [client.request("command.run", session=session, argv=["true"], inline=0) for _ in range(270)]
     for number in numbers:
         client.wait(number)
-    equal(len(client.call("command.list", session=session)["commands"]), 257, "the last 256 that ended, and the one that runs")
+    equal(len(client.call("command.list", session=session)["commands"]),
+          257, "the last 256 that ended, and the one that runs")
 
 
 @case
@@ -367,8 +423,14 @@ def queueing(world):
     client = world.stdio()
     session = client.open_session(concurrent=1)
     gate = client.start_shell(session, "read x", stdin="open")
-    numbers = [client.call("command.start", session=session, argv=["sh", "-c", f"echo {n} >> {world.inside('order')}"])["command"]
-               for n in range(20)]
+    numbers = [
+    client.call(
+        "command.start",
+        session=session,
+        argv=[
+            "sh",
+            "-c",
+             f"echo {n} >> {world.inside('order')}"])["command"] for n in range(20)]
     states = [one["state"] for one in client.call("command.list", session=session)["commands"]]
     equal(states[1:], ["queued"] * 20)
     client.call("command.write", session=session, command=gate, close=True)
@@ -446,12 +508,30 @@ def working_directories(world):
     os.symlink("a", world.inside("link"))
     os.symlink("/etc", world.inside("out"))
     os.symlink(world.workspace, world.path("workspace2"))
-    for cwd, wanted in ((None, ""), ("", ""), ("a", "/a"), ("a/b", "/a/b"), (world.inside("a"), "/a"), ("a//b/", "/a/b"),
-                        (world.workspace, ""), (".", ""), ("./a", "/a")):
+    for cwd, wanted in ((None, ""), ("", ""), ("a", "/a"), ("a/b", "/a/b"), (world.inside("a"), "/a"),
+                        ("a//b/", "/a/b"), (world.workspace, ""), (".", ""), ("./a", "/a")):
         report = client.run(session, "pwd", cwd=cwd)
         equal(report["stdout"], world.workspace + wanted + "\n", repr(cwd))
-    for cwd in ("..", "a/../..", "a/..", "link", "link/b", "out", "/", "/etc", "/tmp", "nowhere", "file", world.root,
-                world.path("workspace2"), world.workspace + "x", "../" + os.path.basename(world.workspace), "/proc/self/cwd"):
+    for cwd in (
+    "..",
+    "a/../..",
+    "a/..",
+    "link",
+    "link/b",
+    "out",
+    "/",
+    "/etc",
+    "/tmp",
+    "nowhere",
+    "file",
+    world.root,
+    world.path("workspace2"),
+    world.workspace +
+    "x",
+    "../" +
+    os.path.basename(
+        world.workspace),
+         "/proc/self/cwd"):
         failure = refuses("refused", client, "command.run", session=session, argv=["touch", "ghost"], cwd=cwd)
         assert failure.data["step"] == "directory", (cwd, failure.data)
     assert not os.path.exists(world.inside("ghost"))
@@ -473,7 +553,10 @@ def environments(world):
     with open(world.inside("evil"), "w") as file:
         file.write("echo evil\n")
     assert "evil" not in client.run(client.open_session(), "env")["stdout"]
-    setting = client.session(policy=world.policy(OPEN_POLICY + '[env]\nset = { FIXED = "policy" }\nmask = ["*_TOKEN"]\n'))
+    setting = client.session(
+    policy=world.policy(
+        OPEN_POLICY +
+         '[env]\nset = { FIXED = "policy" }\nmask = ["*_TOKEN"]\n'))
     equal(client.shell(setting, "echo $FIXED")["stdout"], "policy\n")
     refuses("refused", client, "command.run", session=setting, argv=["env"], env={"FIXED": "mine"})
 
@@ -488,7 +571,8 @@ def masked_values_in_ready_jails(world):
         session = client.session(policy=text, env={"MY_TOKEN": value})
         # The next one finds a jail that is ready.
         until(lambda: client.call("health")["ready_jails"] > 0, "a ready jail")
-        equal(client.shell(session, "echo $MY_TOKEN; echo secret-value-7")["stdout"], "[masked]\nsecret-value-7\n", value)
+        equal(client.shell(session, "echo $MY_TOKEN; echo secret-value-7")
+              ["stdout"], "[masked]\nsecret-value-7\n", value)
         stream = client.request("command.run", session=session, argv=["bash", "-c", "echo $MY_TOKEN"], stream=True)
         client.wait(stream)
         equal(client.wait_end(client.notices[-1]["params"]["streams"]["stdout"]), b"[masked]\n", value)
@@ -498,7 +582,8 @@ def masked_values_in_ready_jails(world):
     session = client.session(policy=text)
     equal(client.shell(session, "echo $MY_TOKEN", env={"MY_TOKEN": "secret-value-8"})["stdout"], "[masked]\n")
     for number in range(4):
-        equal(client.shell(session, f"echo secret-value-{number}")["stdout"], f"secret-value-{number}\n", "another's secret")
+        equal(client.shell(session, f"echo secret-value-{number}")
+              ["stdout"], f"secret-value-{number}\n", "another's secret")
 
 
 @case
@@ -509,7 +594,8 @@ def time_limits(world):
     equal((report["reason"], report["duration_ms"] < 350), ("timeout", True))
     equal(client.run(session, "sleep", "100")["reason"], "timeout", "the policy's own limit")
     try:
-        equal(client.run(session, "sleep", "2", timeout_ms=60_000)["reason"], "timeout", "a wish beyond the policy's wall")
+        equal(client.run(session, "sleep", "2", timeout_ms=60_000)[
+              "reason"], "timeout", "a wish beyond the policy's wall")
     except RpcFailure as failure:
         equal(failure.kind, "refused")
     command = client.call("command.start", session=session, argv=["sleep", "100"], timeout_ms=50)["command"]
@@ -556,13 +642,13 @@ decision = "deny"
 reason = "nothing is touched here"
 """)
     session = client.session(policy=policy)
-    for params in ({"argv": ["touch", "x"]}, {"command": "touch x"}, {"command": "true; touch x"}, {"argv": ["env", "touch", "x"]},
-                   {"command": "timeout 5 touch x"}, {"argv": ["sh", "-c", "touch x"]}):
+    for params in ({"argv": ["touch", "x"]}, {"command": "touch x"}, {"command": "true; touch x"}, {
+                   "argv": ["env", "touch", "x"]}, {"command": "timeout 5 touch x"}, {"argv": ["sh", "-c", "touch x"]}):
         for method in ("command.run", "command.start"):
             failure = refuses("denied", client, method, session=session, **params)
             equal(failure.data["decision"], "deny", str(params))
-            assert any(one["rule"] == "no-touch" and one["reason"] == "nothing is touched here" and one["file"] == policy
-                       and one["line"] > 0 for one in failure.data["evidence"]), failure.data
+            assert any(one["rule"] == "no-touch" and one["reason"] == "nothing is touched here" and one["file"]
+                       == policy and one["line"] > 0 for one in failure.data["evidence"]), failure.data
     refuses("denied", client, "run", workspace=world.workspace, policy=policy, argv=["touch", "x"])
     equal(client.call("command.list", session=session)["commands"], [])
     equal(os.listdir(world.workspace), [])
@@ -582,7 +668,14 @@ reason = "nothing is touched here"
 def waiting(world):
     client = world.stdio()
     session = client.open_session()
-    command = client.call("command.start", session=session, argv=["sh", "-c", "read x; exit 4"], stdin="open")["command"]
+    command = client.call(
+    "command.start",
+    session=session,
+    argv=[
+        "sh",
+        "-c",
+        "read x; exit 4"],
+         stdin="open")["command"]
     waits = [client.request("command.wait", session=session, command=command) for _ in range(5)]
     equal(client.call("command.status", session=session, command=command)["state"] in ("starting", "running"), True)
     client.call("command.write", session=session, command=command, close=True)

@@ -1,4 +1,4 @@
-"""Faults: what serves, or is served, is killed at random, and then nothing may be left that should not, nor be gone that should not."""
+"""Faults: what serves, or is served, is killed at random; nothing may be left, or gone, that should not."""
 import os
 import random
 import signal
@@ -27,7 +27,8 @@ class Faults:
             parent, state, name = everything[pid]
             if state == "Z":
                 continue
-            kind = "janitor" if "janitor" in name else "init" if parent == self.process.pid and name == "jail-init" else "other"
+            is_init = parent == self.process.pid and name == "jail-init"
+            kind = "janitor" if "janitor" in name else "init" if is_init else "other"
             kinds[kind].append(pid)
         return kinds
 
@@ -39,8 +40,8 @@ class Faults:
                 session = client.open_session(concurrent=self.random.choice([1, 4]))
                 sessions.append(session)
                 for _ in range(self.random.randrange(4)):
-                    text = self.random.choice(["sleep 4751", "setsid sleep 4751 & sleep 4751", "yes >/dev/null", "echo x", "yes",
-                                               "trap '' TERM; sleep 4751 & wait"])
+                    text = self.random.choice(["sleep 4751", "setsid sleep 4751 & sleep 4751",
+                                              "yes >/dev/null", "echo x", "yes", "trap '' TERM; sleep 4751 & wait"])
                     params = {"stream": True} if self.random.random() < 0.3 else {}
                     open_calls.append((client, client.request(
                         "command.run", session=session, argv=["bash", "-c", text], timeout_ms=60_000, **params)))
@@ -105,7 +106,8 @@ class Faults:
         groups = cgroups_of(mine)
         os.kill(pid, signal.SIGKILL)
         until(lambda: not [one for one in mine if is_alive(one)], "what was in the jail is dead", 3)
-        # A jail that is taken from the ready ones when it is dead already is its session's failure, at its first command.
+        # A jail that is taken from the ready ones when it is dead already is its
+        # session's failure, at its first command.
         listed = self.clients[0].call("session.list")["sessions"]
         for one in listed:
             self.clients[0].call("session.close", session=one["id"])
@@ -209,3 +211,28 @@ def records_that_cannot_be_written(world):
     equal(client.call("command.status", session=session, command=lasting)["state"], "running")
     equal(len(client.call("session.list")["sessions"]), 1)
     equal(client.call("session.close", session=session)["closed"], session)
+
+
+@case
+def a_janitor_that_was_killed(world):
+    """What it guarantees is given again by another one, or no longer said to be given."""
+    client = world.stdio("--pool-memory", "0")
+    client.session()
+
+    def janitors():
+        everything = processes()
+        return [pid for pid in descendants(client.process.pid, everything)
+                                           if "janitor" in everything[pid][2] and everything[pid][1] != "Z"]
+    (first,) = janitors()
+    os.kill(first, signal.SIGKILL)
+    until(lambda: not is_alive(first), "it is dead")
+
+    def holds():
+        try:
+            answer = client.call("session.create", workspace=world.workspace)
+        except RpcFailure as failure:
+            equal(failure.kind, "refused")
+            return True
+        client.call("session.close", session=answer["session"]["id"])
+        return bool(janitors()) or "janitor" not in answer["enforced"]
+    until(holds, "`janitor` is enforced by one that lives", 5)

@@ -2,7 +2,7 @@
 import json
 import struct
 
-from cases import case, equal, refused
+from cases import case, equal
 from cordon_client import CONTROL, CREDIT, DATA, END
 from world import descriptors, is_alive, resident, until
 
@@ -11,7 +11,8 @@ def complaint(client, timeout=10):
     kind, _, payload = client.read_frame(timeout)
     equal(kind, CONTROL)
     message = json.loads(payload)
-    equal((message["id"], message["error"]["data"]["kind"], message["error"]["code"]), (None, "bad_frame", 1), str(message)[:200])
+    equal((message["id"], message["error"]["data"]["kind"], message["error"]
+          ["code"]), (None, "bad_frame", 1), str(message)[:200])
 
 
 def started(client, session, *argv, **params):
@@ -184,7 +185,8 @@ def waiting_clients_leave_no_descriptors(world):
 
     leaks = {}
     for name, wait in (("command.wait", pending(method="command.wait", command=command)),
-                       ("command.read", pending(method="command.read", command=command, cursor=10**9, wait_ms=80_000_000)),
+                       ("command.read", pending(
+                            method="command.read", command=command, cursor=10**9, wait_ms=80_000_000)),
                        ("command.read, answered", answered_early),
                        ("command.write", pending(method="command.write", command=full, data="x" * 900_000))):
         before = descriptors(process.pid)
@@ -257,8 +259,13 @@ def answers_fit_into_frames(world):
                 assert "result" in message or method == "command.list", f"{method} is lost: {str(message)[:300]}"
                 return message.get("result")
     for text in ('"', "\\", "\x7f", "\t", "ä", "\x01"):
-        report = ask("command.run", argv=["python3", "-c", f"import sys; t = {text!r} * 300000\nprint(t); print(t, file=sys.stderr)"],
-                     inline=262144)
+        report = ask(
+    "command.run",
+    argv=[
+        "python3",
+        "-c",
+        f"import sys; t = {text!r} * 300000\nprint(t); print(t, file=sys.stderr)"],
+         inline=262144)
         ask("command.read", command=report["command"], limit=262144)
     for _ in range(4):
         ask("command.run", argv=["true", *["x" * 100_000] * 5])

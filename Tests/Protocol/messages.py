@@ -36,9 +36,18 @@ def hello_comes_first(world):
 @case
 def hello_is_strict(world):
     client = world.stdio(hello=False)
-    for params in ({}, {"versions": None}, {"versions": 1}, {"versions": "1"}, {"versions": {}}, {"versions": [1], "more": 1},
-                   {"versions": [1], "client": 7}, {"versions": [1], "client": "x" * 257}, {"versions": ["1", 1]},
-                   {"versions": [1], "client": "a\0b"}):
+    for params in (
+    {}, {
+        "versions": None}, {
+            "versions": 1}, {
+                "versions": "1"}, {
+                    "versions": {}}, {
+                        "versions": [1], "more": 1}, {
+                            "versions": [1], "client": 7}, {
+                                "versions": [1], "client": "x" * 257}, {
+                                    "versions": [
+                                        "1", 1]}, {
+                                            "versions": [1], "client": "a\0b"}):
         refused("invalid_params", lambda: client.call("hello", **params), str(params)[:80])
     client.call("hello", versions=[1], client=None)
 
@@ -48,15 +57,16 @@ def errors_have_stable_numbers(world):
     client = world.stdio()
     session = client.open_session(name="taken")
     numbers = {
-        -32601: lambda: client.call("nothing"), -32602: lambda: client.call("health", more=1),
-        20: lambda: client.call("session.inspect", session="nobody"),
-        21: lambda: client.call("command.status", session=session, command=99),
-        23: lambda: client.call("approval.answer", approval="x", answer="deny"),
-        24: lambda: client.call("command.write", session=session, command=client.run(session, "true")["command"], data="x"),
-        25: lambda: client.open_session(name="taken"),
-        31: lambda: client.run(session, "sleep", "100", deadline_ms=50),
-        10: lambda: client.run(session, "true", cwd="/"),
-    }
+    -32601: lambda: client.call("nothing"), -32602: lambda: client.call(
+        "health", more=1), 20: lambda: client.call(
+            "session.inspect", session="nobody"), 21: lambda: client.call(
+                "command.status", session=session, command=99), 23: lambda: client.call(
+                    "approval.answer", approval="x", answer="deny"), 24: lambda: client.call(
+                        "command.write", session=session, command=client.run(
+                            session, "true")["command"], data="x"), 25: lambda: client.open_session(
+                                name="taken"), 31: lambda: client.run(
+                                    session, "sleep", "100", deadline_ms=50), 10: lambda: client.run(
+                                        session, "true", cwd="/"), }
     for number, ask in numbers.items():
         try:
             ask()
@@ -71,13 +81,48 @@ def parse_errors(world):
     client = world.stdio()
     deep = b'{"jsonrpc":"2.0","id":1,"method":"health","params":{"a":' + b"[" * 70 + b"]" * 70 + b"}}"
     texts = [
-        b"", b" ", b"{", b"}", b"[", b"nonsense", b"{'a':1}", b'{"a":1,}', b'{"a" 1}', b"[1,]", b'{"a":01}', b'{"a":+1}',
-        b'{"a":.5}', b'{"a":1.}', b'{"a":1e}', b'{"a":NaN}', b'{"a":Infinity}', b'{"a":1e999}', b'{"a":"\x01"}', b'{"a":"\\x"}',
-        b'{"a":"\\u12"}', b'{"a":"\\ud800"}', b'{"a":"\\ud800x"}', b'{"a":"\\ud800\\ud800"}', b'{"a":"\\udc00"}',
-        b'{"a":"\xff"}', b'{"a":"\xc0\x80"}', b'{"a":"\xed\xa0\x80"}', b'{"a":"\xf5\x80\x80\x80"}', b'{"a":1,"a":2}',
-        b'{"a":1}x', b'{"a":1}{"a":1}', b"\xef\xbb\xbf{}", b'{"a":tru}', b'{"a":1}\0', deep, b"[" * 100000, b'{"a":' * 100000,
-        b'{"a":/*x*/1}', b'{\x0b"a":1}', b'{"id":1,"\\u0069d":2}',
-    ]
+    b"",
+    b" ",
+    b"{",
+    b"}",
+    b"[",
+    b"nonsense",
+    b"{'a':1}",
+    b'{"a":1,}',
+    b'{"a" 1}',
+    b"[1,]",
+    b'{"a":01}',
+    b'{"a":+1}',
+    b'{"a":.5}',
+    b'{"a":1.}',
+    b'{"a":1e}',
+    b'{"a":NaN}',
+    b'{"a":Infinity}',
+    b'{"a":1e999}',
+    b'{"a":"\x01"}',
+    b'{"a":"\\x"}',
+    b'{"a":"\\u12"}',
+    b'{"a":"\\ud800"}',
+    b'{"a":"\\ud800x"}',
+    b'{"a":"\\ud800\\ud800"}',
+    b'{"a":"\\udc00"}',
+    b'{"a":"\xff"}',
+    b'{"a":"\xc0\x80"}',
+    b'{"a":"\xed\xa0\x80"}',
+    b'{"a":"\xf5\x80\x80\x80"}',
+    b'{"a":1,"a":2}',
+    b'{"a":1}x',
+    b'{"a":1}{"a":1}',
+    b"\xef\xbb\xbf{}",
+    b'{"a":tru}',
+    b'{"a":1}\0',
+    deep,
+    b"[" * 100000,
+    b'{"a":' * 100000,
+    b'{"a":/*x*/1}',
+    b'{\x0b"a":1}',
+    b'{"id":1,"\\u0069d":2}',
+     ]
     for text in texts:
         answer = answer_to(client, text)
         equal(answer["id"], None, str(text[:40]))
@@ -89,10 +134,21 @@ def parse_errors(world):
 @case
 def invalid_requests(world):
     client = world.stdio()
-    for text in ("1", "null", '"x"', "[]", '[{"jsonrpc":"2.0","id":1,"method":"health"}]', "{}", '{"jsonrpc":"2.0"}',
-                 '{"id":1,"method":"health"}', '{"jsonrpc":"1.0","id":1,"method":"health"}', '{"jsonrpc":2.0,"id":1,"method":"health"}',
-                 '{"jsonrpc":"2.0","id":1}', '{"jsonrpc":"2.0","id":1,"method":1}', '{"jsonrpc":"2.0","id":1,"method":null}',
-                 '{"jsonrpc":"2.0","id":1,"method":"health","more":1}'):
+    for text in (
+    "1",
+    "null",
+    '"x"',
+    "[]",
+    '[{"jsonrpc":"2.0","id":1,"method":"health"}]',
+    "{}",
+    '{"jsonrpc":"2.0"}',
+    '{"id":1,"method":"health"}',
+    '{"jsonrpc":"1.0","id":1,"method":"health"}',
+    '{"jsonrpc":2.0,"id":1,"method":"health"}',
+    '{"jsonrpc":"2.0","id":1}',
+    '{"jsonrpc":"2.0","id":1,"method":1}',
+    '{"jsonrpc":"2.0","id":1,"method":null}',
+     '{"jsonrpc":"2.0","id":1,"method":"health","more":1}'):
         equal(answer_to(client, text)["error"]["data"]["kind"], "invalid_request", text)
     for number in ("1.5", "1.0", "1e2", "null", "true", "[]", "{}", "9223372036854775808", "1" + "0" * 300,
                    '"' + "x" * 257 + '"'):
@@ -201,7 +257,12 @@ def deadlines(world):
           "a command past its request's deadline is killed")
     command = client.call("command.start", session=session, argv=["sleep", "100"])["command"]
     refuses("deadline", client, "command.wait", session=session, command=command, deadline_ms=30)
-    equal(client.call("command.status", session=session, command=command)["state"], "running")
+    until(
+    lambda: client.call(
+        "command.status",
+        session=session,
+        command=command)["state"] == "running",
+         "a deadline does not kill it")
 
 
 @case
@@ -213,9 +274,11 @@ def parameters_of_sessions(world):
         "policy": [1, True, [], {}, "a\0b"], "image": [1, [], {}, False],
         "name": [1, [], "", "a b", "a/b", "ä", "x" * 65, "a\0", "\n", "a;b"],
         "timeout_ms": [0, -1, 1.5, "1", True, [], 1 << 63], "memory": [0, -1, 1.5, "1G", True, 1 << 63],
-        "pids": [0, -1, 1.5, "1", [], 1 << 63], "env": [1, "A=1", [], {"A": 1}, {"A": None}, {"A": ["x"]}, {"": "x"}, {"A": "a\0b"}],
+        "pids": [0, -1, 1.5, "1", [], 1 << 63],
+        "env": [1, "A=1", [], {"A": 1}, {"A": None}, {"A": ["x"]}, {"": "x"}, {"A": "a\0b"}],
         "idle_ms": [0, -1, 1.5, "1", 31_536_000_001], "concurrent": [0, -1, 1025, "1", 1.5],
-        "per_minute": [0, -1, 1_000_001, "1"], "bound": [1, "true", [], {}], "nonsense": [1], "Workspace": [world.workspace],
+        "per_minute": [0, -1, 1_000_001, "1"], "bound": [1, "true", [], {}], "nonsense": [1],
+        "Workspace": [world.workspace],
     }
     for name, values in wrong.items():
         for value in values:
@@ -224,9 +287,15 @@ def parameters_of_sessions(world):
     nulls = client.call("session.create", **good, **{name: None for name in wrong if name not in (
         "workspace", "nonsense", "Workspace")})
     equal(nulls["session"]["name"], None)
-    for refusal in ({"policy": "preset:nothing"}, {"policy": world.path("no.toml")}, {"workspace": world.path("nowhere")},
-                    {"image": world.path("nowhere")}, {"memory": 1 << 45}, {"pids": 1 << 30}, {"timeout_ms": 1 << 40},
-                    {"workspace": "/"}, {"env": {"A=B": "x"}}):
+    for refusal in ({"policy": "preset:nothing"},
+    {"policy": world.path("no.toml")},
+    {"workspace": world.path("nowhere")},
+    {"image": world.path("nowhere")},
+    {"memory": 1 << 45},
+    {"pids": 1 << 30},
+    {"timeout_ms": 1 << 40},
+    {"workspace": "/"},
+     {"env": {"A=B": "x"}}):
         failure = refuses("refused", client, "session.create", **{**good, **refusal})
         assert failure.data["step"] and failure.data["remedy"], refusal
     equal(len(client.call("session.list")["sessions"]), 1)
@@ -240,7 +309,8 @@ def parameters_of_commands(world):
         "argv": [1, "true", [], [1], [""], ["a\0"], {}, [["true"]], [None]],
         "cwd": [1, [], {}, True, "a\0b"], "env": [1, [], {"A": 1}, {"": "x"}, {"A": "\0"}],
         "timeout_ms": [0, -1, 1.5, "1", 1 << 63], "memory": [0, -1, "1", 1.5, 1 << 63], "pids": [0, -1, "1", 1.5],
-        "stream": [1, "true"], "inline": [-1, 262145, "1", 1.5], "input": [1, [], {}], "input_base64": [1, "x", "x===", "äöü", "eA"],
+        "stream": [1, "true"], "inline": [-1, 262145, "1", 1.5], "input": [1, [], {}],
+        "input_base64": [1, "x", "x===", "äöü", "eA"],
         "stdin": [1, "closed", "", True], "background": [True, False], "nonsense": [1], "session": [1, [], "\0"],
     }
     good = {"session": session, "argv": ["true"]}
@@ -271,13 +341,15 @@ def parameters_of_what_looks_at_commands(world):
     methods = {
         "command.status": {}, "command.wait": {"inline": [-1, 262145, "1"]}, "command.kill": {
             "signal": [1, "", "NOTHING", "0", "-9", "65", "kill", []]},
-        "command.read": {"stream": ["out", 1, ""], "cursor": [-1, "0", 1.5], "limit": [0, 262145, "1"], "lines": [1, "yes"],
+        "command.read": {"stream": ["out", 1, ""], "cursor": [-1, "0", 1.5], "limit": [0, 262145, "1"],
+                         "lines": [1, "yes"],
                          "wait_ms": [-1, "1", 86_400_001]},
         "command.write": {"data": [1, []], "data_base64": ["x", 1], "close": [1, "true"]},
     }
     for method, values in methods.items():
         for missing in good:
-            refuses("invalid_params", client, method, **{name: value for name, value in good.items() if name != missing})
+            refuses("invalid_params", client, method, **
+                    {name: value for name, value in good.items() if name != missing})
         refuses("invalid_params", client, method, **good, nonsense=1)
         refuses("unknown_session", client, method, session="nobody", command=command)
         refuses("unknown_command", client, method, session=session, command=4242)
@@ -297,8 +369,14 @@ def parameters_of_what_looks_at_commands(world):
         refuses("unknown_session", client, method, session="nobody")
     refuses("invalid_params", client, "session.list", all=True)
     refuses("invalid_params", client, "approval.list", all=True)
-    for params in ({}, {"approval": "x"}, {"answer": "approve"}, {"approval": "x", "answer": "yes"}, {"approval": 1, "answer": "deny"},
-                   {"approval": "x", "answer": "deny", "scope": "ever"}, {"approval": "x", "answer": "deny", "more": 1}):
+    for params in (
+    {}, {
+        "approval": "x"}, {
+            "answer": "approve"}, {
+                "approval": "x", "answer": "yes"}, {
+                    "approval": 1, "answer": "deny"}, {
+                        "approval": "x", "answer": "deny", "scope": "ever"}, {
+                            "approval": "x", "answer": "deny", "more": 1}):
         refused("invalid_params", lambda: client.call("approval.answer", **params), str(params))
     refuses("unknown_approval", client, "approval.answer", approval="x", answer="deny")
 
@@ -306,8 +384,8 @@ def parameters_of_what_looks_at_commands(world):
 @case
 def run_once(world):
     client = world.stdio()
-    report = client.call("run", workspace=world.workspace, policy=world.policy(OPEN_POLICY), argv=["sh", "-c", "echo $A; exit 3"],
-                         env={"A": "b"})
+    report = client.call("run", workspace=world.workspace, policy=world.policy(
+        OPEN_POLICY), argv=["sh", "-c", "echo $A; exit 3"], env={"A": "b"})
     equal((report["exit_code"], report["stdout"], report["reason"]), (3, "b\n", "exited"))
     until(lambda: client.call("session.list")["sessions"] == [], "its session goes with it")
     refuses("invalid_params", client, "run", workspace=world.workspace)
@@ -348,10 +426,46 @@ def hostile_command_strings(world):
     _, path = world.listen()
     one, other = world.connect(path), world.connect(path)
     session = one.open_session()
-    words = ["{", "(", "$(", '"$(', "`", "[[ ", "if ", "a;", "a|", "<<E ", "<<E\n", "${a:-", "$((", "((", "x=(", "a[", "<(",
-             ">a ", "\\\n", "''", "{a,", "f(){ ", "!", "@(", "env ", 'bash -c "', "case x in ", "$'\\x41'", "\0".join("")]
+    words = [
+    "{",
+    "(",
+    "$(",
+    '"$(',
+    "`",
+    "[[ ",
+    "if ",
+    "a;",
+    "a|",
+    "<<E ",
+    "<<E\n",
+    "${a:-",
+    "$((",
+    "((",
+    "x=(",
+    "a[",
+    "<(",
+    ">a ",
+    "\\\n",
+    "''",
+    "{a,",
+    "f(){ ",
+    "!",
+    "@(",
+    "env ",
+    'bash -c "',
+    "case x in ",
+    "$'\\x41'",
+     "\0".join("")]
     for word in filter(None, words):
-        number = one.request("command.run", session=session, command=(word * 131072)[:131072], timeout_ms=500, deadline_ms=4000)
+        number = one.request(
+    "command.run",
+    session=session,
+    command=(
+        word *
+        131072)[
+            :131072],
+            timeout_ms=500,
+             deadline_ms=4000)
         waiting = other.request("health")
         try:
             other.wait(waiting, 10)
@@ -366,18 +480,86 @@ def hostile_command_strings(world):
 
 @case(seconds=40)
 def random_parameters(world):
-    """Every method with parameters of every kind: an answer or an error from the table comes, soon, and others are served."""
+    """Every method with parameters of every kind: an answer or an error comes, soon, and others are served."""
     chance = random.Random(Options.seed)
     process, path = world.listen("--sessions", "8")
     client, other = world.connect(path), world.connect(path)
     methods = client.call("hello", versions=[1])["methods"]
     session = other.open_session()
     command = other.call("command.start", session=session, argv=["sleep", "100"], stdin="open")["command"]
-    values = [None, True, False, 0, 1, -1, 2, 1 << 31, (1 << 63) - 1, 1 << 63, 1.5, "", "x", "a" * 5000, [], {}, [1], ["true"], ["cat"],
-              {"a": "b"}, ["", ""], "1", "stdout", "open", "KILL", "-", "/", "..", world.workspace, command, "preset:agent", "\0", "\U0001f600"]
-    names = ["session", "command", "argv", "cwd", "env", "input", "stdin", "timeout_ms", "memory", "pids", "stream", "inline", "background",
-             "cursor", "limit", "lines", "wait_ms", "signal", "data", "data_base64", "close", "workspace", "policy", "image", "name", "idle_ms",
-             "concurrent", "per_minute", "bound", "approval", "answer", "scope", "id", "versions", "input_base64", "terminal", "key", "value"]
+    values = [None,
+    True,
+    False,
+    0,
+    1,
+    -1,
+    2,
+    1 << 31,
+    (1 << 63) - 1,
+    1 << 63,
+    1.5,
+    "",
+    "x",
+    "a" * 5000,
+    [],
+    {},
+    [1],
+    ["true"],
+    ["cat"],
+    {"a": "b"},
+    ["",
+    ""],
+    "1",
+    "stdout",
+    "open",
+    "KILL",
+    "-",
+    "/",
+    "..",
+    world.workspace,
+    command,
+    "preset:agent",
+    "\0",
+     "\U0001f600"]
+    names = [
+    "session",
+    "command",
+    "argv",
+    "cwd",
+    "env",
+    "input",
+    "stdin",
+    "timeout_ms",
+    "memory",
+    "pids",
+    "stream",
+    "inline",
+    "background",
+    "cursor",
+    "limit",
+    "lines",
+    "wait_ms",
+    "signal",
+    "data",
+    "data_base64",
+    "close",
+    "workspace",
+    "policy",
+    "image",
+    "name",
+    "idle_ms",
+    "concurrent",
+    "per_minute",
+    "bound",
+    "approval",
+    "answer",
+    "scope",
+    "id",
+    "versions",
+    "input_base64",
+    "terminal",
+    "key",
+     "value"]
     for number in range(6000):
         method = chance.choice(methods)
         params = {chance.choice(names): chance.choice(values) for _ in range(chance.randrange(5))}

@@ -127,7 +127,8 @@ class Run:
         counts = {one["id"]: one["commands"] for one in listed}
         for session in self.sessions.values():
             active = [one for one in session.commands.values() if one.end is None]
-            until(lambda: self.call("session.inspect", session=session.id)["commands"] == len(active), f"{counts} active", 5)
+            until(lambda: self.call("session.inspect", session=session.id)
+                  ["commands"] == len(active), f"{counts} active", 5)
 
     def start(self):
         session = self.pick()
@@ -147,8 +148,15 @@ class Run:
             return
         code = self.random.randrange(256)
         text = self.random.choice(["", "x", "ä\n", "y" * 70000])
-        report = self.call("command.run", session=self.named(session), argv=["sh", "-c", f"cat; exit {code}"], input=text,
-                           inline=262144)
+        report = self.call(
+    "command.run",
+    session=self.named(session),
+    argv=[
+        "sh",
+        "-c",
+        f"cat; exit {code}"],
+        input=text,
+         inline=262144)
         equal((report["command"], report["exit_code"], report["stdout"]), (session.next, code, text), "run")
         one = Command(session.next, False)
         one.out, one.end = text.encode(), ("exited", code, None)
@@ -168,7 +176,14 @@ class Run:
             return
         word = self.random.choice(["say", "err", "fill", "exit", "close"])
         if one.is_closed:
-            equal(self.kind(lambda: self.call("command.write", session=session.id, command=one.number, data="x")), "ended")
+            equal(
+    self.kind(
+        lambda: self.call(
+            "command.write",
+            session=session.id,
+            command=one.number,
+            data="x")),
+             "ended")
             return
         if word == "close":
             self.call("command.write", session=session.id, command=one.number, close=True)
@@ -192,7 +207,11 @@ class Run:
                 else:
                     one.err += text.encode() + b"\n"
             one.err += b".\n"
-            equal(self.call("command.write", session=session.id, command=one.number, data=data), {"written": len(data.encode())})
+            equal(
+    self.call(
+        "command.write", session=session.id, command=one.number, data=data), {
+            "written": len(
+                data.encode())})
         if one.end:
             # The next one's turn comes with its end.
             self.call("command.wait", session=session.id, command=one.number)
@@ -205,11 +224,22 @@ class Run:
         name = self.random.choice(["stdout", "stderr"])
         whole = one.out if name == "stdout" else one.err
         # All that was written comes in the end.
-        until(lambda: self.call("command.read", session=session.id, command=one.number, stream=name)["total"] >= len(whole),
-              f"{len(whole)} bytes of {name}")
+        until(
+    lambda: self.call(
+        "command.read",
+        session=session.id,
+        command=one.number,
+        stream=name)["total"] >= len(whole),
+         f"{len(whole)} bytes of {name}")
         cursor = self.random.choice([0, len(whole), self.random.randrange(len(whole) + 1)])
         limit = self.random.choice([1, 100, 262144])
-        part = self.call("command.read", session=self.named(session), command=one.number, stream=name, cursor=cursor, limit=limit)
+        part = self.call(
+    "command.read",
+    session=self.named(session),
+    command=one.number,
+    stream=name,
+    cursor=cursor,
+     limit=limit)
         data = part["data"].encode() if part["data_encoding"] == "utf-8" else base64.b64decode(part["data"])
         equal((part["start"], part["skipped"], part["total"]), (cursor, 0, len(whole)), "read")
         equal(data, whole[cursor:cursor + limit], f"{name} from {cursor}")
@@ -224,7 +254,8 @@ class Run:
         report = self.call("command.wait", session=self.named(session), command=one.number, inline=262144)
         equal((report["reason"], report["exit_code"], report["signal"]), one.end, f"command {one.number}")
         if len(one.out) <= 262144 and one.end[2] is None:
-            text = report["stdout"].encode() if report["stdout_encoding"] == "utf-8" else base64.b64decode(report["stdout"])
+            text = report["stdout"].encode(
+            ) if report["stdout_encoding"] == "utf-8" else base64.b64decode(report["stdout"])
             equal(text, one.out, "the report's output")
 
     def kill(self):
@@ -285,17 +316,43 @@ class Run:
         dead = self.random.choice(self.dead) if self.dead else "nobody"
         equal(self.kind(lambda: self.call("session.inspect", session=dead)), "unknown_session")
         if session:
-            equal(self.kind(lambda: self.call("command.status", session=session.id, command=session.next)), "unknown_command")
+            equal(
+    self.kind(
+        lambda: self.call(
+            "command.status",
+            session=session.id,
+            command=session.next)),
+             "unknown_command")
         if one:
-            equal(self.kind(lambda: self.call("command.write", session=session.id, command=one.number, data="x")), "ended")
+            equal(
+    self.kind(
+        lambda: self.call(
+            "command.write",
+            session=session.id,
+            command=one.number,
+            data="x")),
+             "ended")
 
 
 @case(seconds=80)
 def random_calls(world):
     seed = Options.seed
     run = Run(world, seed)
-    steps = {"create": 3, "close": 1, "leave": 1, "list": 1, "start": 5, "run": 4, "write": 8, "read": 6, "wait": 4, "kill": 3,
-             "status": 4, "commands": 2, "cleanup": 1, "nonsense": 1}
+    steps = {
+    "create": 3,
+    "close": 1,
+    "leave": 1,
+    "list": 1,
+    "start": 5,
+    "run": 4,
+    "write": 8,
+    "read": 6,
+    "wait": 4,
+    "kill": 3,
+    "status": 4,
+    "commands": 2,
+    "cleanup": 1,
+     "nonsense": 1}
     names = [name for name, weight in steps.items() for _ in range(weight)]
     done = []
     for _ in range(500):

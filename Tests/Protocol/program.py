@@ -5,7 +5,6 @@ import signal
 import subprocess
 
 from cases import case, equal
-from sessions import processes_named
 from world import BIN, OPEN_POLICY, descendants, is_alive, processes, until
 
 
@@ -41,7 +40,8 @@ def new_ls_inspect_rm(world):
     equal(call(world, "session", "rm", "--all")[0], 0)
     equal(json.loads(call(world, "session", "ls", "--json")[1])["sessions"], [])
     equal(call(world, "session", "inspect", "work")[0], 125)
-    for wrong in (["nonsense"], ["new", "extra"], ["new", "--nonsense"], ["exec"], ["exec", "x"], ["rm"], ["rm", "--all", "x"],
+    for wrong in (["nonsense"], ["new", "extra"], ["new", "--nonsense"], ["exec"], ["exec", "x"], ["rm"],
+                  ["rm", "--all", "x"],
                   ["inspect"], ["inspect", "a", "b"], ["ls", "x"], ["exec", "--timeout", "x", "s", "--", "true"]):
         code, _, error = call(world, "session", *wrong)
         assert code == 125 and error.startswith("cordon: "), (wrong, code, error)
@@ -71,15 +71,16 @@ def exit_codes(world):
 def streams_of_exec(world):
     new(world, "--name", "s")
     data = os.urandom(3_000_000)
-    done = subprocess.run([os.path.join(BIN, "cordon"), "session", "exec", "s", "--", "cat"], env=world.environment, input=data,
-                          capture_output=True, timeout=40)
+    done = subprocess.run([os.path.join(BIN, "cordon"), "session", "exec", "s", "--", "cat"],
+                          env=world.environment, input=data, capture_output=True, timeout=40)
     equal((done.returncode, done.stdout == data), (0, True), done.stderr)
-    equal(call(world, "session", "exec", "s", "--", "sh", "-c", "cat; echo err >&2", input=b"in\n"), (0, "in\n", "err\n"))
+    equal(call(world, "session", "exec", "s", "--", "sh", "-c", "cat; echo err >&2", input=b"in\n"),
+          (0, "in\n", "err\n"))
     with open(world.path("in"), "wb") as file:
         file.write(data)
     with open(world.path("in"), "rb") as file:
-        done = subprocess.run([os.path.join(BIN, "cordon"), "session", "exec", "s", "--", "sha256sum"], env=world.environment,
-                              stdin=file, capture_output=True, timeout=40)
+        done = subprocess.run([os.path.join(BIN, "cordon"), "session", "exec", "s", "--", "sha256sum"],
+                              env=world.environment, stdin=file, capture_output=True, timeout=40)
     import hashlib
     equal(done.stdout.split()[0].decode(), hashlib.sha256(data).hexdigest())
     code, out, _ = call(world, "session", "exec", "--env", "A=b", "--cwd", ".", "s", "--", "sh", "-c", "echo $A; pwd")
@@ -91,8 +92,8 @@ def streams_of_exec(world):
     for words in (["true"], ["head", "-c", "10"], ["sh", "-c", "exec <&-; exit 5"]):
         for _ in range(10):
             reader = subprocess.Popen(["yes"], stdout=subprocess.PIPE)
-            done = subprocess.run([os.path.join(BIN, "cordon"), "session", "exec", "s", "--", *words], env=world.environment,
-                                  stdin=reader.stdout, capture_output=True, timeout=20)
+            done = subprocess.run([os.path.join(BIN, "cordon"), "session", "exec", "s", "--", *
+    words], env=world.environment, stdin=reader.stdout, capture_output=True, timeout=20)
             reader.stdout.close()
             reader.wait()
             equal((done.returncode, done.stderr), (5 if words[0] == "sh" else 0, b""), str(words))
@@ -115,7 +116,8 @@ def signals(world):
     new(world, "--name", "s")
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
         text = f"trap 'echo caught; exit 9' {number.name[3:]}; echo ready; while :; do sleep 0.01; done"
-        running = world.cordon("session", "exec", "s", "--", "bash", "-c", text, stdout=subprocess.PIPE)
+        running = world.cordon("session", "exec", "s", "--", "bash", "-c", text, stdout=subprocess.PIPE,
+                               stderr=subprocess.DEVNULL)
         equal(running.stdout.readline(), b"ready\n")
         running.send_signal(number)
         equal((running.stdout.read(), running.wait(10)), (b"caught\n", 9), number.name)
@@ -134,7 +136,13 @@ def signals(world):
 @case
 def two_starts_at_once(world):
     """The first call of several starts one supervisor, and all use it."""
-    calls = [world.cordon("session", "new", "--policy", world.policy(OPEN_POLICY), stdout=subprocess.PIPE) for _ in range(5)]
+    calls = [
+    world.cordon(
+        "session",
+        "new",
+        "--policy",
+        world.policy(OPEN_POLICY),
+         stdout=subprocess.PIPE) for _ in range(5)]
     ids = {one.communicate(timeout=30)[0].decode().strip() for one in calls}
     equal(len(ids), 5)
     listed = json.loads(call(world, "session", "ls", "--json")[1])["sessions"]
@@ -160,8 +168,8 @@ def a_supervisor_that_was_killed(world):
 
 @case
 def help_is_there(world):
-    for words in (["session", "--help"], *(["session", one, "--help"] for one in ("new", "exec", "ls", "inspect", "rm")),
-                  ["approve", "--help"], ["deny", "--help"]):
+    for words in (["session", "--help"], *(["session", one, "--help"]
+                  for one in ("new", "exec", "ls", "inspect", "rm")), ["approve", "--help"], ["deny", "--help"]):
         code, out, error = call(world, *words)
         assert code == 0 and "usage: cordon" in out and error == "", words
     out = call(world, "help", "session")[1]

@@ -30,7 +30,9 @@ def what_a_session_says(world):
         assert name in session, name
     equal((session["name"], session["state"], session["workspace"], session["policy"]),
           ("work-1._", "open", world.workspace, "preset:agent"))
-    assert "ns.user" in answer["enforced"] and isinstance(answer["degraded"], list) and isinstance(answer["notes"], list)
+    assert "ns.user" in answer["enforced"] and isinstance(
+    answer["degraded"], list) and isinstance(
+        answer["notes"], list)
     client.run("work-1._", "true")
     seen = client.call("session.inspect", session="work-1._")
     equal((seen["id"], seen["plan"]), (session["id"], session["plan"]))
@@ -191,8 +193,23 @@ def limits_on_sessions_at_once(world):
 def limits_on_memory_and_pids(world):
     client = world.stdio("--max-memory", "1G", "--max-pids", "600")
     one = client.session(memory=600 << 20, pids=100)
-    equal(refuses("limit", client, "session.create", workspace=world.workspace, memory=600 << 20).data["limit"], "memory")
-    equal(refuses("limit", client, "session.create", workspace=world.workspace, memory=1 << 20, pids=501).data["limit"], "pids")
+    equal(
+    refuses(
+        "limit",
+        client,
+        "session.create",
+        workspace=world.workspace,
+        memory=600 << 20).data["limit"],
+         "memory")
+    equal(
+    refuses(
+        "limit",
+        client,
+        "session.create",
+        workspace=world.workspace,
+        memory=1 << 20,
+        pids=501).data["limit"],
+         "pids")
     client.session(memory=400 << 20, pids=500)
     client.call("session.close", session=one)
     client.session(memory=600 << 20, pids=100)
@@ -302,8 +319,8 @@ def the_end_of_a_supervisor(world):
     until(lambda: world.gone() == ([], []), lambda: f"left: {world.gone()}", 5)
     assert not os.path.exists(path), "it leaves its socket"
     for options in (["--nonsense"], ["--stdio", "--sessions", "0"], ["--stdio", "--max-memory", "x"], [], ["--socket"]):
-        equal(subprocess.run([os.path.join(BIN, "cordon-supervisor"), *options], env=world.environment, capture_output=True,
-                             stdin=subprocess.DEVNULL).returncode, 2, str(options))
+        equal(subprocess.run([os.path.join(BIN, "cordon-supervisor"), *options], env=world.environment,
+              capture_output=True, stdin=subprocess.DEVNULL).returncode, 2, str(options))
 
 
 @case
