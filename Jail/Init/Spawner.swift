@@ -187,6 +187,8 @@ private func standBy(_ order: borrowing PendingOrder, steps: [(index: Int, step:
 private func waitForCommand(_ socket: Int32, groups: [Int32], steps: [(index: Int, step: Step)]) -> Never {
     nameProcess("cordon-standby")
     do throws(StandByFailure) {
+        // The process group that signals to the command go to, also those that come before it is one.
+        try failing("session") { () throws(Errno) in try startSession() }
         for group in groups {
             _ = try failing("cgroups") { () throws(Errno) in try write(group, [UInt8(ascii: "0")]) }
         }
@@ -198,20 +200,31 @@ private func waitForCommand(_ socket: Int32, groups: [Int32], steps: [(index: In
         }
         // It is not needed any more.
         if message.bytes.isEmpty { exitNow(0) }
-        // They go with this process, or by its execution. An owner in a function that never returns would be let go of as
-        // soon as its numbers are known.
-        let numbers = message.takeDescriptors().release()
-        var scope: LandlockRuleset?
-        let start = try failing("start") { () throws(Errno) in
-            guard case .start(groups: 0) = try Order(message.bytes), numbers.count == 4 else { throw Errno.badMessage }
-            return try commandStart(try CommandRequest(try readWhole(numbers[0])), steps, &scope, groups: [])
-        }
-        let failure = becomeCommand(start, descriptors: (numbers[1], numbers[2], numbers[3]))
-        throw StandByFailure(step: failure.step, errno: failure.errno)
+        let order = try failing("start") { () throws(Errno) in try Order(message.bytes) }
+        guard case .start(groups: 0) = order else { throw StandByFailure(step: "start", errno: .badMessage) }
+        try become(message.takeDescriptors(), steps: steps)
     } catch {
         try? send(JailReport.notStarted(step: error.step, errno: error.errno).encoded, on: socket)
         exitNow(127)
     }
+}
+
+/// Becomes the command whose bytes and streams these are.
+///
+/// Borrowed: they must be open until it has.
+private func become(
+    _ descriptors: borrowing DescriptorList, steps: [(index: Int, step: Step)]
+) throws(StandByFailure) -> Never {
+    let numbers = descriptors.raw
+    guard numbers.count == 4 else { throw StandByFailure(step: "start", errno: .badMessage) }
+    var scope: LandlockRuleset?
+    let start = try failing("start") { () throws(Errno) in
+        try commandStart(try CommandRequest(try readWhole(numbers[0])), steps, &scope, groups: [])
+    }
+    let failure = becomeCommand(start, descriptors: (numbers[1], numbers[2], numbers[3]))
+    // The ruleset, too.
+    _ = scope.read { $0.raw }
+    throw StandByFailure(step: failure.step, errno: failure.errno)
 }
 
 private struct StandByFailure: Error {

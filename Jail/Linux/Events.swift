@@ -130,6 +130,8 @@ public enum Signal {
     public static let `continue` = SIGCONT
     /// A child changed state.
     public static let child = SIGCHLD
+    /// Urgent data on a socket.
+    public static let urgent = SIGURG
 
     /// `SIGKILL` for 9.
     public static func name(_ number: Int32) -> String {

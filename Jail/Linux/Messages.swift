@@ -41,13 +41,6 @@ public struct DescriptorList: ~Copyable, Sendable {
     /// Their numbers, for passing on while this value lives. −1 where one was taken out.
     public var raw: [Int32] { numbers }
 
-    /// Gives all of them away; the caller closes them, or its end does.
-    public consuming func release() -> [Int32] {
-        let all = numbers
-        numbers = []
-        return all
-    }
-
     /// Adds one at the end and returns its index.
     @discardableResult
     public mutating func append(_ descriptor: consuming Descriptor) -> Int {

@@ -1,7 +1,8 @@
 // Questions: commands that a policy asks about, until somebody who may answers or the time is up.
 //
-// Who asked never answers. Over a socket both have the same user, so it is told by processes: neither the connection that
-// asked, nor the process at its other end, nor one that descends from it.
+// Who asked never answers. Over a socket both have the same user, so it is told by processes: an answer comes from a process
+// with a terminal, in another session than the asker's, that does not descend from it. (Who may start any process as this user
+// can make itself a terminal: an agent must not have that.)
 internal import Caller
 internal import Linux
 internal import PolicyDecision
@@ -98,6 +99,11 @@ final class Approvals {
         finish(question, .withdrawn)
     }
 
+    /// Takes back all questions about a session: it is closed.
+    func withdraw(session: String) {
+        for question in questions.values where question.session == session { finish(question, .withdrawn) }
+    }
+
     /// Answers.
     ///
     /// - Parameter recording: called before the answer has its effect, which it has not where that fails.
@@ -112,7 +118,7 @@ final class Approvals {
         }
         guard !isSameParty(question.asker, connection) else {
             throw RpcError(
-                .notAllowed, "who asked may not answer: let a person run it, in a terminal of their own",
+                .notAllowed, "who asked may not answer: run it in another terminal than the one that it was asked from",
                 ["approval": .string(id)])
         }
         if approves, !question.terms.contains(scope) {
@@ -130,12 +136,18 @@ final class Approvals {
         question.answered(answer)
     }
 
-    /// Whether two clients are one, or one was started by the other.
+    /// Whether two clients are one, or one could have been started by the other.
     private func isSameParty(_ asker: Connection, _ other: Connection) -> Bool {
         if asker === other { return true }
         // Who cannot be told apart is the same.
-        guard let asking = asker.peer.pid, let answering = other.peer.pid else { return true }
-        return asking == answering || ancestors(of: answering).contains(asking)
+        guard let asking = asker.peer.pid, let answering = other.peer.pid, asking != answering,
+            let mine = ProcessFacts(asking), let theirs = ProcessFacts(answering)
+        else { return true }
+        // Another user's, such as root's: nobody becomes that by starting a process.
+        if other.peer.user != asker.peer.user { return false }
+        // A process that left its parents has lost its terminal with its session (setsid(2)), and one that did not is in the
+        // session of who started it.
+        return theirs.terminal == 0 || theirs.session == mine.session || theirs.ancestors().contains(asking)
     }
 }
 
@@ -148,16 +160,33 @@ func randomName() throws(RpcError) -> String {
     }
 }
 
-/// The parents of a process, up to the first one.
-private func ancestors(of pid: Int32) -> [Int32] {
-    var all: [Int32] = [], current = pid
-    while current > 1, all.count < 256 {
-        guard let text = try? readText("/proc/\(current)/stat"), let end = text.lastIndex(of: ")") else { return all }
-        // After the name, which may hold anything: the state and the parent (proc_pid_stat(5)).
+/// What the kernel says of a process (proc_pid_stat(5)).
+private struct ProcessFacts {
+    let parent: Int32
+    let session: Int32
+    /// The device of its controlling terminal; 0 where it has none.
+    let terminal: Int32
+
+    init?(_ pid: Int32) {
+        guard let text = try? readText("/proc/\(pid)/stat"), let end = text.lastIndex(of: ")") else { return nil }
+        // After the name, which may hold anything: state, parent, process group, session, terminal.
         let fields = text[text.index(after: end)...].split(separator: " ")
-        guard fields.count > 1, let parent = Int32(fields[1]) else { return all }
-        all.append(parent)
-        current = parent
+        guard fields.count > 4, let parent = Int32(fields[1]), let session = Int32(fields[3]),
+            let terminal = Int32(fields[4])
+        else { return nil }
+        self.parent = parent
+        self.session = session
+        self.terminal = terminal
     }
-    return all
+
+    /// The parents, up to the first process.
+    func ancestors() -> [Int32] {
+        var all: [Int32] = [], current = parent
+        while current > 1, all.count < 256 {
+            all.append(current)
+            guard let next = ProcessFacts(current) else { return all }
+            current = next.parent
+        }
+        return all
+    }
 }

@@ -58,6 +58,8 @@ public final class Broker {
     /// When something in it expires next.
     var cacheTimer: EventLoop.Timer?
     var cacheTimerAt: UInt64 = 0
+    var policyWatch: DirectoryWatch?
+    var reloadTimer: EventLoop.Timer?
     /// Sessions whose supervisor died, by id.
     var interrupted: [String: JournalSession] = [:]
     var sessions: [String: OpenSession] = [:]
@@ -94,6 +96,7 @@ public final class Broker {
         pool = WarmPool(
             memory: settings.poolMemory, supervisor: supervisor, filters: filters, workers: workers, loop: loop)
         loadCache()
+        startPolicyWatch()
         for session in records.interrupted() { interrupted[session.entry.id] = session }
         // Where that cannot be told, nothing can be begun either, and whoever wants to hears why.
         _ = try? records.tell(AuditEvent(.supervisorStarted))
@@ -223,7 +226,7 @@ public final class Broker {
         "hello": Broker.hello, "health": Broker.health, "cancel": Broker.cancel,
         "session.create": Broker.createSession, "session.list": Broker.listSessions,
         "session.inspect": Broker.inspectSession, "session.close": Broker.closeSession,
-        "session.reopen": Broker.reopenSession, "metrics": Broker.giveMetrics,
+        "session.reopen": Broker.reopenSession, "reload": Broker.reloadNow, "metrics": Broker.giveMetrics,
         "run": Broker.runOnce,
         "command.run": Broker.runCommand, "command.start": Broker.startCommand,
         "command.status": Broker.commandStatus, "command.read": Broker.readCommand,

@@ -61,7 +61,16 @@ extension Broker {
     }
 
     private func answer(_ call: Call, _ command: SessionCommand, in entry: OpenSession, inline: Int) {
-        do throws(RpcError) { call.answer(try report(command, in: entry, inline: inline)) } catch { call.fail(error) }
+        do throws(RpcError) {
+            try acknowledge(command, in: entry, inline: inline)
+            call.answer(inline) { inline in
+                var report = reportObject(command.outcome, inline: inline)
+                report.add("command", .count(command.id))
+                return report
+            }
+        } catch {
+            call.fail(error)
+        }
     }
 
     private func started(
@@ -187,16 +196,13 @@ extension Broker {
         return reportObject(bare, inline: 0).text
     }
 
-    /// The report, once what it says of the output is recorded.
-    private func report(_ command: SessionCommand, in entry: OpenSession, inline: Int) throws(RpcError) -> JsonObject {
+    /// Records what a report is about to say of the output.
+    private func acknowledge(_ command: SessionCommand, in entry: OpenSession, inline: Int) throws(RpcError) {
         for (isErrors, stream) in [(false, command.outcome.output), (true, command.outcome.errors)] {
             try acknowledge(
                 stream, total: isErrors ? command.produced.errors : command.produced.output, inline, isErrors, command,
                 entry)
         }
-        var report = reportObject(command.outcome, inline: inline)
-        report.add("command", .count(command.id))
-        return report
     }
 
     /// Head and tail, as the report has them.

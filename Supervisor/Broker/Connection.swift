@@ -417,6 +417,18 @@ final class Call {
 
     func answer(_ result: JsonObject) { finish(.success(.object(result))) }
 
+    /// Answers with what may be too long for a frame, and then with less of it.
+    func answer(_ inline: Int, _ result: (Int) -> JsonObject) {
+        var size = inline
+        var whole = result(size)
+        // A frame has room for more than this beside the output.
+        while size > 0, whole.text.utf8.count > Frame.longestPayload - 4096 {
+            size /= 2
+            whole = result(size)
+        }
+        answer(whole)
+    }
+
     func fail(_ error: RpcError) { finish(.failure(error)) }
 
     /// Takes it back.

@@ -165,6 +165,7 @@ extension Broker {
                 arrived()
                 sessions[id] = entry
                 watchIdleness(of: entry)
+                watchPolicies(of: entry)
                 then(entry)
             } catch {
                 workers.perform { jail.end() }
@@ -187,6 +188,7 @@ extension Broker {
                 do throws(RpcError) {
                     let prepared = try result.get()
                     reservation = try reserve(prepared.policy, user: call.connection.peer.user)
+                    try alive()
                     if let jail = pool.take(prepared.planHash) {
                         started(jail, prepared)
                     } else {
@@ -209,6 +211,10 @@ extension Broker {
                     failed(error)
                 }
             })
+    }
+
+    private func alive() throws(RpcError) {
+        do throws(LaunchFailure) { try supervisor.requireJanitor() } catch { throw error.rpc }
     }
 
     private func newName() throws(RpcError) -> String {
@@ -300,6 +306,7 @@ extension Broker {
     func close(_ entry: OpenSession, why: String, then: @escaping () -> Void = {}) {
         guard sessions.removeValue(forKey: entry.id) != nil else { return }
         if let timer = entry.idleTimer { loop.cancel(timer) }
+        approvals.withdraw(session: entry.id)
         entry.session.close(then: then)
         if let space = cache.namespace(of: CacheOwner(user: entry.user, session: entry.id)) { cache.drop(space) }
         records.note(.sessionClosed(session: entry.id, at: wallMilliseconds()))

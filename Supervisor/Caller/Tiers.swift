@@ -52,6 +52,16 @@ public struct PolicyTiers: Sendable {
         guard diagnostics.isEmpty else { throw PolicyError(diagnostics: diagnostics) }
     }
 
+    /// The directories in which files lie, or could come to lie, that have a say: without those that they extend.
+    public static func directories(
+        _ reference: String?, workspace: String, environment: [(name: String, value: String)]
+    ) -> [String] {
+        var files = [systemFile, workspace + "/" + projectFile]
+        if let file = userFile(environment) { files.append(file) }
+        if let reference, !reference.hasPrefix("preset:") { files.append(reference) }
+        return files.compactMap(parentPath)
+    }
+
     /// One policy that confines as all of them do.
     public func confinement(machineMemory: UInt64) -> Policy {
         tiers.dropLast().reduce(session) { $0.restricted(by: $1.policy, machineMemory: machineMemory) }

@@ -38,6 +38,9 @@ struct JanitorClient: ~Copyable, Sendable {
         }
     }
 
+    /// Whether it has been killed, so that nobody would clean up after this process.
+    var isDead: Bool { process.isDead }
+
     /// Every jail was cleaned up: it may go.
     deinit {
         // Where it cannot be told, it hears the gate close, looks for remains, finds none, and goes.

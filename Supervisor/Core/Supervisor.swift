@@ -33,6 +33,14 @@ public final class Supervisor: Sendable {
 
     deinit { _ = try? sweeper.read { (process) throws(Errno) in try process.wait() } }
 
+    /// Refuses where the janitor was killed: a jail that is made now could outlive this process unseen.
+    public func requireJanitor() throws(LaunchFailure) {
+        guard janitor.read({ $0.isDead }) ?? false else { return }
+        throw LaunchFailure(
+            step: "janitor", errno: .noProcess,
+            remedy: "it was killed: start the supervisor again, which starts another")
+    }
+
     /// Whether there is a jail that no supervisor holds the lock of.
     private static func hasRemains(_ tree: CgroupTree) -> Bool {
         tree.jailGroups().contains { CgroupTree.lockIfAbandoned($0) != nil }

@@ -31,7 +31,7 @@ struct Daemon {
             let broker = try start(options, loop)
             _ = try loop.watch(signals.descriptor.raw, .readable) { _ in
                 while let number = (try? signals.next()) ?? nil {
-                    if number != Signal.hangUp { loop.stop() }
+                    if number == Signal.hangUp { broker.reload() } else { loop.stop() }
                 }
             }
             let endpoints = Endpoints(callerEnvironment())

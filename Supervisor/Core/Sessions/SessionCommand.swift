@@ -186,6 +186,8 @@ public final class SessionCommand {
     /// Sends a signal to its whole tree: SIGKILL to every process, any other to its process group.
     public func kill(_ number: Int32) throws(LaunchFailure) {
         if state == .queued {
+            // Of these a process that has not begun would notice nothing (signal(7)).
+            guard ![Signal.child, Signal.windowChange, Signal.urgent, Signal.continue].contains(number) else { return }
             // It never begins.
             outcome.reason = .signaled
             outcome.signal = number

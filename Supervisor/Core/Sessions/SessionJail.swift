@@ -119,10 +119,10 @@ final class SessionJail {
         return try jail.makeTerminal(size)
     }
 
-    /// Sends a signal to the foreground process group of a terminal.
-    func signalForeground(_ number: Int32, of master: Int32) throws(LaunchFailure) {
+    /// Sends a signal to the foreground process group of a terminal, or while it has none to its command's.
+    func signalForeground(_ number: Int32, of master: Int32, or pid: Int32) throws(LaunchFailure) {
         if isOver { throw Self.over }
-        try jail.signalForeground(number, of: master)
+        try jail.signalForeground(number, of: master, or: pid)
     }
 
     private static let over = LaunchFailure(

@@ -105,8 +105,9 @@ private final class Attached {
     }
 
     func run() throws(Errno) -> Never {
-        let windowChange: Int32 = 28
-        let signals = try SignalSource([windowChange, Signal.terminate, Signal.hangUp, Signal.interrupt, Signal.quit])
+        let signals = try SignalSource([
+            Signal.windowChange, Signal.terminate, Signal.hangUp, Signal.interrupt, Signal.quit,
+        ])
         // Whatever ends this from here on, the caller's terminal is as it was.
         let raw = try RawTerminal.enter(0)
         let code = serve(signals)
@@ -137,7 +138,7 @@ private final class Attached {
             do throws(Errno) {
                 try loop.run()
                 while let number = try signals.next() {
-                    if number == 28 { resize() } else { signalled = number }
+                    if number == Signal.windowChange { resize() } else { signalled = number }
                 }
             } catch {
                 return ExitCode.cordonFailed
