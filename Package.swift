@@ -202,8 +202,8 @@ let benchmarks: [Target] = [
     .executableTarget(
         name: "bench",
         dependencies: [
-            "CLinux", "Cache", "JailPlan", "JailPlanner", "Linux", "Machine", "PolicyDecision", "PolicyModel",
-            "SupervisorCore", "TestSupport",
+            "CLinux", "Cache", "Client", "JailPlan", "JailPlanner", "Linux", "Machine", "PolicyDecision", "PolicyModel",
+            "SupervisorCore", "TestSupport", "Wire",
         ],
         path: "Tests/Benchmarks/Bench", swiftSettings: strict),
 ]

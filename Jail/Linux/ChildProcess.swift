@@ -41,6 +41,9 @@ internal import Glibc
         return SpawnFailure(step: steps[Int(step)] ?? "execveat", errno: Errno(rawValue: error))
     }
 
+    /// Readable when it has ended; valid while this value lives (pidfd_open(2)).
+    public var endDescriptor: Int32 { pidfd.raw }
+
     /// Whether it has ended; it may be waited for then without waiting.
     ///
     /// The corresponding C function is `poll` on its pidfd (pidfd_open(2)).

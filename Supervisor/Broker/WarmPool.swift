@@ -11,6 +11,8 @@ final class WarmPool {
     private struct Ready {
         let jail: JailHandle
         let memory: UInt64
+        /// Tells of its death: somebody killed it, or memory was short.
+        let watch: EventLoop.Watch?
     }
 
     private let budget: UInt64
@@ -41,9 +43,8 @@ final class WarmPool {
     /// Takes one out; nil where none is ready.
     func take(_ planHash: String) -> JailHandle? {
         while let index = ready.firstIndex(where: { $0.planHash == planHash }) {
-            let jail = ready.remove(at: index).jail.jail
+            let jail = remove(at: index)
             if !jail.isDead { return jail }
-            // Somebody killed it, or memory was short.
             end(jail)
         }
         return nil
@@ -66,16 +67,29 @@ final class WarmPool {
                 toCome.remove(planHash)
                 guard let jail else { return }
                 guard !isClosed else { return end(jail) }
-                ready.append((planHash, Ready(jail: jail, memory: max(jail.memory ?? 0, Self.usualMemory))))
-                while memory > budget { end(ready.removeFirst().jail.jail) }
+                add(jail, planHash)
             })
     }
 
     /// Ends all of them.
     func close() {
         isClosed = true
-        for (_, jail) in ready { end(jail.jail) }
-        ready = []
+        while !ready.isEmpty { end(remove(at: 0)) }
+    }
+
+    private func add(_ jail: JailHandle, _ planHash: String) {
+        let watch = try? loop.watch(jail.endDescriptor, .readable) { [weak self] _ in
+            guard let self, let index = ready.firstIndex(where: { $0.jail.jail === jail }) else { return }
+            end(remove(at: index))
+        }
+        ready.append((planHash, Ready(jail: jail, memory: max(jail.memory ?? 0, Self.usualMemory), watch: watch)))
+        while memory > budget { end(remove(at: 0)) }
+    }
+
+    private func remove(at index: Int) -> JailHandle {
+        let removed = ready.remove(at: index).jail
+        if let watch = removed.watch { loop.unwatch(watch) }
+        return removed.jail
     }
 
     private func end(_ jail: JailHandle) { workers.perform { jail.end() } }

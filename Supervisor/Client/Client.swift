@@ -45,8 +45,8 @@ public final class Client {
     private static let window: UInt32 = 1 << 20
 
     private let reading: Descriptor
-    /// Nil where it is the same.
-    private let writing: Descriptor?
+    /// Nil where it is the same, or once it is closed.
+    private var writing: Descriptor?
     private var decoder = FrameDecoder(longest: 1 << 24)
     private var buffer = [UInt8](repeating: 0, count: 1 << 17)
     private var nextId: Int64 = 1
@@ -121,6 +121,12 @@ public final class Client {
                 return lose("it sends what is no frame")
             }
         }
+    }
+
+    /// Leaves the supervisor, which hears end-of-file.
+    public func close() {
+        lose("it was left")
+        writing = nil
     }
 
     /// Whether it is of no use any more.

@@ -38,7 +38,10 @@ public func reportObject(_ outcome: Outcome, inline: Int? = nil) -> JsonObject {
 /// Bytes of a stream, as text where they are, and how they are written.
 public func addOutput(_ bytes: [UInt8], as name: String, to json: inout JsonObject) {
     // Control characters take six bytes each in JSON; what has many is shorter as Base64.
-    let controls = bytes.count { $0 < 0x20 && $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\t") }
+    // (C1 controls begin with 0xC2 in UTF-8, and those that end lines with 0xE2.)
+    let controls = bytes.count {
+        $0 < 0x20 && $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\t") || [0x7F, 0xC2, 0xE2].contains($0)
+    }
     if controls <= bytes.count / 16 + 16, let text = String(validating: bytes, as: UTF8.self) {
         json.add(name, .string(text))
         json.add(name + "_encoding", .string("utf-8"))

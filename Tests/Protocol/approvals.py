@@ -1,7 +1,9 @@
 """Approvals: who asks waits, who may answers, and nobody answers for themselves."""
+import fcntl
 import json
 import os
 import subprocess
+import termios
 import sys
 
 from cases import case, equal, refused, refuses
@@ -75,8 +77,20 @@ def listening(world):
 
 
 def answers(world, *arguments):
-    done = world.cordon(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    out, err = done.communicate(timeout=20)
+    """As a person does it: in a terminal of their own, which is the controlling one of a new session."""
+    master, slave = os.openpty()
+
+    def take_terminal():
+        os.setsid()
+        fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+
+    try:
+        done = world.cordon(*arguments, stdin=slave, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            preexec_fn=take_terminal)
+        out, err = done.communicate(timeout=20)
+    finally:
+        os.close(slave)
+        os.close(master)
     return done.returncode, out.decode(), err.decode()
 
 

@@ -33,10 +33,14 @@ public final class JailHandle: Sendable {
     private init(_ jail: consuming Jail, _ prepared: PreparedJail) {
         self.prepared = prepared
         control = jail.control.raw
+        endDescriptor = jail.process.endDescriptor
         spawner = jail.spawner.raw
         nesting = jail.cgroups.read { $0.nesting }
         self.jail = Mutex(consume jail)
     }
+
+    /// Readable when it has died; valid until it is ended.
+    public let endDescriptor: Int32
 
     /// Whether it has died, or was ended.
     public var isDead: Bool { jail.withLock { jail in jail.read { $0.process.isDead } ?? true } }

@@ -49,6 +49,11 @@ struct Bench {
         try measureProcesses()
         try measureIdle()
         try measureTerminals()
+        let supervisor = try SupervisorCosts(subject, iterations: options.iterations)
+        let measured = Result { try supervisor.measure() }
+        supervisor.end()
+        try measured.get()
+        rows += supervisor.rows
         try measureVerdicts()
         rows += try CacheCosts().rows
         measureLoad()
