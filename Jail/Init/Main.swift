@@ -53,7 +53,8 @@ struct JailInit {
                     switch try Order(message.bytes) {
                     // A command that ended meanwhile is no error; its number is not reused before it is reaped.
                     case .signal(let pid, let number): try? sendSignal(number, to: -pid)
-                    case .signalForeground(let number): signalForeground(of: try message.descriptors.take(0), number)
+                    case .signalForeground(let pid, let number):
+                        signalForeground(of: try message.descriptors.take(0), or: pid, number)
                     case .setUp, .start, .standBy: throw .badMessage
                     }
                 } else {
@@ -71,10 +72,11 @@ struct JailInit {
         }
     }
 
-    /// A terminal without a foreground group is no error: there is nobody to be told.
-    private static func signalForeground(of terminal: consuming Descriptor, _ number: Int32) {
-        guard let group = try? foregroundGroup(of: terminal.raw), group > 1 else { return }
-        try? sendSignal(number, to: -group)
+    /// A group that is gone is no error: there is nobody to be told.
+    private static func signalForeground(of terminal: consuming Descriptor, or pid: Int32, _ number: Int32) {
+        let group = (try? foregroundGroup(of: terminal.raw)) ?? pid
+        // To −1 it would go to everybody.
+        if group > 1 { try? sendSignal(number, to: -group) }
     }
 }
 

@@ -16,8 +16,9 @@ public enum Order: Sendable, Hashable {
     /// To jail-init: send a signal to a command's process group.
     case signal(pid: Int32, number: Int32)
     /// To jail-init: send a signal to the foreground process group of a terminal, whose number only the jail's own pid
-    /// namespace can tell safely: meanwhile it may be another's outside. Descriptors: the terminal's master.
-    case signalForeground(number: Int32)
+    /// namespace can tell safely: meanwhile it may be another's outside. While it has none, to the group of the command
+    /// that is to have it. Descriptors: the terminal's master.
+    case signalForeground(pid: Int32, number: Int32)
     /// To the spawner: start a command. Descriptors: the command's bytes, its stdin, stdout, stderr, and files through which
     /// it enters cgroups of its own.
     case start(groups: Int)
@@ -41,8 +42,9 @@ public enum Order: Sendable, Hashable {
         case .start(let groups):
             writer.write(UInt8(3))
             writer.write(UInt64(groups))
-        case .signalForeground(let number):
+        case .signalForeground(let pid, let number):
             writer.write(UInt8(4))
+            writer.write(Int64(pid))
             writer.write(Int64(number))
         case .standBy(let groups):
             writer.write(UInt8(5))
@@ -61,7 +63,9 @@ public enum Order: Sendable, Hashable {
                 trees: try reader.number(as: Int.self))
         case 2: self = .signal(pid: try reader.number(as: Int32.self), number: try reader.number(as: Int32.self))
         case 3: self = .start(groups: try reader.number(as: Int.self))
-        case 4: self = .signalForeground(number: try reader.number(as: Int32.self))
+        case 4:
+            self = .signalForeground(
+                pid: try reader.number(as: Int32.self), number: try reader.number(as: Int32.self))
         case 5: self = .standBy(groups: try reader.number(as: Int.self))
         default: throw .badMessage
         }

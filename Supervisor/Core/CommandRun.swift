@@ -59,20 +59,8 @@ private struct CommandRun: ~Copyable {
     private var cpuBaseline: UInt64 = 0
     private var cpuCheckAt: UInt64?
 
-    private struct Interruption {
-        var signal: Int32
-        /// When the command is ended; nil where the person at the terminal decides that.
-        var deadline: UInt64?
-        /// Until when a second signal ends it at once.
-        var repeatableUntil: UInt64
-    }
-
     /// A reader that stalls does not put an end off for longer than this.
     private static let grace: UInt64 = 2_000_000_000
-    /// After a signal that asks to end, a command has this long to do so.
-    private static let farewell: UInt64 = 5_000_000_000
-    /// At a terminal, two of them within this time mean it.
-    private static let repetition: UInt64 = 2_000_000_000
 
     /// Starts the jail and orders the command.
     static func start(
@@ -154,7 +142,7 @@ private struct CommandRun: ~Copyable {
         guard wanted else { return nil }
         return try step("signals") { () throws(Errno) in
             try SignalSource(
-                [Signal.hangUp, Signal.interrupt, Signal.quit, Signal.terminate, Signal.user1, Signal.user2] + more)
+                Interruption.signals + [Signal.user1, Signal.user2] + more)
         }
     }
 
@@ -198,8 +186,9 @@ private struct CommandRun: ~Copyable {
             let timeout = isOver ? drainTimeout() : nextTimeout()
             if isOver, timeout == 0 { break }
             let events = try step("epoll") { () throws(Errno) in
-                // While a command computes there is nothing to do, and nothing to keep in memory for it.
-                try poller.waitLightly(grace: 20, milliseconds: timeout)
+                // While a command computes there is nothing to do, and nothing to keep in memory for it. The next key
+                // comes sooner, and should not have to wait for what was let go.
+                try poller.waitLightly(grace: request.usesTerminal ? 2000 : 20, milliseconds: timeout)
             }
             for event in events {
                 guard let token = Token(rawValue: event.token) else { continue }
@@ -284,10 +273,7 @@ private struct CommandRun: ~Copyable {
             // Whoever lost a socket or a pipe lost it because somebody else failed first.
             throw failure.isSecondary ? jail.firstFailure(or: failure) : failure
         case .notStarted(let step, let errno):
-            throw LaunchFailure(
-                step: step, object: step == "directory" ? command.directory : request.arguments.first ?? "",
-                errno: errno,
-                remedy: Self.remedy(step: step, errno))
+            throw LaunchFailure(start: step, errno, of: command)
         case .started(let pid):
             mainPid = pid
             let now = monotonicNanoseconds()
@@ -324,18 +310,6 @@ private struct CommandRun: ~Copyable {
         }
     }
 
-    private static func remedy(step: String, _ errno: Errno) -> String? {
-        switch (step, errno) {
-        case ("execve", .noEntry): "no such program in the jail: check the name, PATH, and the policy's [fs] read"
-        case ("execve", .accessDenied): "it is not executable there: check its mode and the policy's [fs] exec"
-        case ("execve", .tooBig): "the arguments and the environment are longer than the kernel allows"
-        case ("execve", .notExecutable): "it is neither a program of this machine nor a script with a #! line"
-        case ("start", .again): "the limit on processes is reached before the command: allow at least 2"
-        case ("directory", _): "the working directory cannot be entered in the jail: check the policy's [fs] read"
-        default: nil
-        }
-    }
-
     private mutating func end(_ waitStatus: Int32) {
         outcome.end(waitStatus: waitStatus)
         stop()
@@ -356,12 +330,12 @@ private struct CommandRun: ~Copyable {
 
     private mutating func readSignals() throws(LaunchFailure) {
         while let number = signals.read({ (try? $0.next()) ?? nil }) ?? nil {
+            if try serveTerminal(number) { continue }
             if isOver {
                 // The command is over; what is left is a reader that does not read.
                 drainDeadline = monotonicNanoseconds()
                 continue
             }
-            if try serveTerminal(number) { continue }
             try receive(number)
         }
     }
@@ -375,29 +349,22 @@ private struct CommandRun: ~Copyable {
     }
 
     private mutating func receive(_ number: Int32) throws(LaunchFailure) {
-        let asksToEnd = Self.asksToEnd(number)
-        // The second request to end is not a request any more.
-        let now = monotonicNanoseconds()
-        if asksToEnd, let first = interruption, now < first.repeatableUntil { return stopAfterSignal(first.signal) }
-        if asksToEnd {
-            // Ctrl-C is part of how many programs are used.
-            let isByHand = number == Signal.interrupt && !request.usesTerminal && isTerminal(0)
+        if Interruption.signals.contains(number) {
+            // The second request to end is not a request any more.
+            if let first = interruption, monotonicNanoseconds() < first.repeatableUntil {
+                return stopAfterSignal(first.signal)
+            }
             interruption = Interruption(
-                signal: number, deadline: isByHand ? nil : now + Self.farewell,
-                repeatableUntil: isByHand ? now + Self.repetition : .max)
+                number, isByHand: number == Signal.interrupt && !request.usesTerminal && isTerminal(0))
         }
         // What comes before the command's pid is known waits for it.
         if mainPid == nil { earlySignals.append(number) } else { try forward(number) }
     }
 
-    private static func asksToEnd(_ number: Int32) -> Bool {
-        [Signal.hangUp, Signal.interrupt, Signal.quit, Signal.terminate].contains(number)
-    }
-
     private func forward(_ number: Int32) throws(LaunchFailure) {
         guard let pid = mainPid else { return }
         try step("signal") { () throws(Errno) in
-            if request.usesTerminal, Self.asksToEnd(number) {
+            if request.usesTerminal, Interruption.signals.contains(number) {
                 try terminal.read { (own) throws(Errno) in try own.forward(number, to: pid, in: jail) }
             } else {
                 try jail.signal(number, to: pid)

@@ -245,9 +245,9 @@ public struct Jail: ~Copyable, Sendable {
         return pair
     }
 
-    /// Sends a signal to the foreground process group of one of its terminals.
-    func signalForeground(_ number: Int32, of master: Int32) throws(Errno) {
-        try send(Order.signalForeground(number: number).encoded, descriptors: [master], on: control.raw)
+    /// Sends a signal to the foreground process group of one of its terminals, or while it has none to its command's.
+    func signalForeground(_ number: Int32, of master: Int32, or pid: Int32) throws(Errno) {
+        try send(Order.signalForeground(pid: pid, number: number).encoded, descriptors: [master], on: control.raw)
     }
 
     /// Sends a signal to a command's process group.

@@ -1,4 +1,5 @@
 // Why a jail did not start. One error for every step that can fail.
+internal import JailPlan
 public import Linux
 public import PolicyModel
 
@@ -55,6 +56,23 @@ public struct LaunchFailure: Error, Sendable, Hashable {
 }
 
 extension LaunchFailure {
+    /// A command that the spawner did not start.
+    init(start step: String, _ errno: Errno, of command: CommandRequest) {
+        let remedy: String? =
+            switch (step, errno) {
+            case ("execve", .noEntry): "no such program in the jail: check the name, PATH, and the policy's [fs] read"
+            case ("execve", .accessDenied): "it is not executable there: check its mode and the policy's [fs] exec"
+            case ("execve", .tooBig): "the arguments and the environment are longer than the kernel allows"
+            case ("execve", .notExecutable): "it is neither a program of this machine nor a script with a #! line"
+            case ("start", .again): "the limit on processes is reached before the command: allow at least 2"
+            case ("directory", _): "the working directory cannot be entered in the jail: check the policy's [fs] read"
+            default: nil
+            }
+        self.init(
+            step: step, object: step == "directory" ? command.directory : command.arguments.first ?? "", errno: errno,
+            remedy: remedy)
+    }
+
     /// A consequence of another party's failure, not a cause.
     var isSecondary: Bool { errno == .brokenPipe || errno == .connectionReset }
 

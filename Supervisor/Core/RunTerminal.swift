@@ -62,12 +62,12 @@ struct RunTerminal: ~Copyable {
     func forward(_ number: Int32, to pid: Int32, in jail: borrowing Jail) throws(Errno) {
         guard let raw = master.read({ $0.raw }) else { return }
         switch number {
-        case Signal.interrupt, Signal.quit: try jail.signalForeground(number, of: raw)
+        case Signal.interrupt, Signal.quit: try jail.signalForeground(number, of: raw, or: pid)
         default:
             try jail.signal(number, to: pid)
             // A shell that people use ignores SIGTERM, but not that its terminal is gone (bash(1), SIGNALS).
             if number != Signal.hangUp { try jail.signal(Signal.hangUp, to: pid) }
-            try jail.signalForeground(Signal.hangUp, of: raw)
+            try jail.signalForeground(Signal.hangUp, of: raw, or: pid)
         }
     }
 }

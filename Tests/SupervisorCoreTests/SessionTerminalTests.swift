@@ -356,6 +356,7 @@ extension SessionTests {
             let unborn = try fixture.open("sleep 99")
             unborn.hangUp()
             fixture.session.close()
+            for terminal in [closed, unborn] { try fixture.finish(terminal) }
             #expect(closed.state == .ended && unborn.state == .ended && closed.outcome.reason != .exited)
             #expect(throws: LaunchFailure.self) { try fixture.open("true") }
         }

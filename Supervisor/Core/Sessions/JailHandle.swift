@@ -121,9 +121,9 @@ public final class JailHandle: Sendable {
         }
     }
 
-    func signalForeground(_ number: Int32, of master: Int32) throws(LaunchFailure) {
+    func signalForeground(_ number: Int32, of master: Int32, or pid: Int32) throws(LaunchFailure) {
         let result = jail.withLock { jail in
-            jail.read { jail in Result { () throws(Errno) in try jail.signalForeground(number, of: master) } }
+            jail.read { jail in Result { () throws(Errno) in try jail.signalForeground(number, of: master, or: pid) } }
         }
         do throws(Errno) { try result?.get() } catch { throw LaunchFailure(step: "signal", errno: error) }
     }

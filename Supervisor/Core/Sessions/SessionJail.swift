@@ -10,6 +10,7 @@ internal import Linux
 final class SessionJail {
     /// A command that was ordered, and what becomes of it.
     struct Starting {
+        var command: CommandRequest?
         let started: (Int32) -> Void
         let failed: (LaunchFailure) -> Void
     }
@@ -101,6 +102,8 @@ final class SessionJail {
     ) throws(LaunchFailure) {
         if isOver { throw Self.over }
         try jail.order(command, descriptors: descriptors, groups: groups)
+        var answer = answer
+        answer.command = command
         starting.append(answer)
     }
 
@@ -116,10 +119,10 @@ final class SessionJail {
         return try jail.makeTerminal(size)
     }
 
-    /// Sends a signal to the foreground process group of a terminal.
-    func signalForeground(_ number: Int32, of master: Int32) throws(LaunchFailure) {
+    /// Sends a signal to the foreground process group of a terminal, or while it has none to its command's.
+    func signalForeground(_ number: Int32, of master: Int32, or pid: Int32) throws(LaunchFailure) {
         if isOver { throw Self.over }
-        try jail.signalForeground(number, of: master)
+        try jail.signalForeground(number, of: master, or: pid)
     }
 
     private static let over = LaunchFailure(
@@ -181,7 +184,10 @@ final class SessionJail {
             starting.removeFirst().started(pid)
         case .notStarted(let step, let errno):
             guard !starting.isEmpty else { return stop(LaunchFailure(step: "spawner", errno: .badMessage)) }
-            starting.removeFirst().failed(LaunchFailure(step: step, errno: errno))
+            let start = starting.removeFirst()
+            start.failed(
+                start.command.map { LaunchFailure(start: step, errno, of: $0) }
+                    ?? LaunchFailure(step: step, errno: errno))
         case .exited(let pid, let status, let cpu, let memory):
             let death = Death(status: status, cpuMicroseconds: cpu, peakMemory: memory)
             if let action = waiting.removeValue(forKey: pid) { return action(death) }

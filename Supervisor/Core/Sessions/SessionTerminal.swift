@@ -183,8 +183,8 @@ public final class SessionTerminal {
         case .running:
             use()
             if number == Signal.kill { return kill() }
-            guard let raw = end.raw else { return }
-            try jail.signalForeground(number, of: raw)
+            guard let raw = end.raw, let pid else { return }
+            try jail.signalForeground(number, of: raw, or: pid)
         }
     }
 
@@ -269,7 +269,7 @@ public final class SessionTerminal {
     private func kill() {
         guard state == .running, death == nil, let pid else { return }
         groups?.groups.kill()
-        if groups == nil, let raw = end.raw { try? jail.signalForeground(Signal.kill, of: raw) }
+        if groups == nil, let raw = end.raw { try? jail.signalForeground(Signal.kill, of: raw, or: pid) }
         try? jail.signal(Signal.kill, to: pid)
     }
 

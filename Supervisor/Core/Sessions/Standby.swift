@@ -6,21 +6,23 @@ internal import Linux
 final class Standby {
     /// Its pid in the jail.
     let pid: Int32
-    private let socket: Descriptor
+    private var socket: Descriptor?
 
     init(pid: Int32, socket: consuming Descriptor) {
         self.pid = pid
-        self.socket = socket
+        self.socket = consume socket
     }
 
     /// Has it become a command. Whether it did is told by its end: see `failure`.
     func become(_ command: CommandRequest, descriptors: (Int32, Int32, Int32)) throws(LaunchFailure) {
-        try sendCommand(command, descriptors: descriptors, groups: [], on: socket.raw)
+        guard let raw = socket.read({ $0.raw }) else { throw LaunchFailure(step: "start", errno: .invalid) }
+        try sendCommand(command, descriptors: descriptors, groups: [], on: raw)
     }
 
-    /// Why it did not become the command, once it is dead; nil where it did.
+    /// Why it did not become the command, once it is dead; nil where it did. It is asked once: commands are remembered for a
+    /// long time, and their sockets need not be.
     func failure() -> LaunchFailure? {
-        guard let message = try? receive(on: socket.raw, capacity: 65536, wait: false),
+        guard let socket = socket.take(), let message = try? receive(on: socket.raw, capacity: 65536, wait: false),
             case .notStarted(let step, let errno)? = try? JailReport(message.bytes)
         else { return nil }
         return LaunchFailure(step: step, errno: errno)
