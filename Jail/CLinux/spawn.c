@@ -227,8 +227,9 @@ static __attribute__((noinline)) void command_child(struct shared *shared) {
     // "0" is the writer itself; whether it may is a matter of who opened the file (cgroups(7)).
     for (size_t index = 0; index < command->group_count; index++)
         if ((error = raw(SYS_write, command->groups[index], "0", 1, 0, 0)) < 0) fail(shared, 10, error);
-    // Who stood by leads a session already, so that signals find its group from the first moment.
-    if ((error = raw(SYS_setsid, 0, 0, 0, 0, 0)) < 0 && raw(SYS_getsid, 0, 0, 0, 0, 0) != raw(SYS_getpid, 0, 0, 0, 0, 0))
+    // EPERM: it has one already, where it stood by (setsid(2)).
+    if ((error = raw(SYS_setsid, 0, 0, 0, 0, 0)) < 0 &&
+        raw(SYS_getsid, 0, 0, 0, 0, 0) != raw(SYS_getpid, 0, 0, 0, 0, 0))
         fail(shared, 2, error);
 
     long moved[3];

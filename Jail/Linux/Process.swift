@@ -51,11 +51,6 @@ public func replaceProcess(_ path: String, arguments: [String], environment: [St
     }
 }
 
-/// Makes the calling process the leader of a new session, without a terminal.
-///
-/// The corresponding C function is `setsid`.
-public func leadNewSession() throws(Errno) { try check(setsid()) }
-
 /// Forks; zero in the child. Only for single-threaded programs.
 ///
 /// The corresponding C function is `fork`.

@@ -61,7 +61,7 @@ final class Screen {
             prefix = []
         }
         let program = person == .root ? cordon : directory + "/cordon"
-        try "alias run='\(program) run --policy \(directory)/policy.toml'\nPS1='outer> '\n".write(
+        try "alias run='\(program) run --policy \(directory)/policy.toml'\nPS1='outer> '\nHISTFILE=\n".write(
             toFile: directory + "/shellrc", atomically: true, encoding: .utf8)
         let words =
             shell == .bash
@@ -77,6 +77,8 @@ final class Screen {
 
     deinit {
         tmux("kill-server")
+        // It takes a moment to leave, and what it or its shell writes meanwhile would stay.
+        for _ in 0..<200 where tmux("has-session").status == 0 {}
         try? FileManager.default.removeItem(atPath: directory)
     }
 

@@ -57,7 +57,9 @@ final class SupervisorCosts {
             let begin = monotonicNanoseconds()
             let report = try run([Subject.command])
             command.append(monotonicNanoseconds() - begin)
-            guard report["exit_code"]?.whole == 0 else { throw BenchFailure("a command in a session failed: \(report.text)") }
+            guard report["exit_code"]?.whole == 0 else {
+                throw BenchFailure("a command in a session failed: \(report.text)")
+            }
             if let time = Program.time(Subject.command, []) { spawn.append(time) }
         }
         for _ in 0..<max(iterations / 4, 10) {
@@ -145,7 +147,8 @@ final class SupervisorCosts {
             guard let streams = params["streams"]?.members else { return }
             for name in ["stdout", "stderr"] {
                 guard let number = streams[name]?.whole.flatMap({ UInt32(exactly: $0) }) else { continue }
-                client.open(number, StreamHandler(data: { got += $0.count }, end: { if name == "stdout" { isOver = true } }))
+                client.open(
+                    number, StreamHandler(data: { got += $0.count }, end: { if name == "stdout" { isOver = true } }))
             }
         }
         let before = proportionalSize(of: process.pid)
@@ -155,7 +158,8 @@ final class SupervisorCosts {
             [
                 "session": session, "stream": .bool(true), "inline": .number(0),
                 "argv": .array(["head", "-c", "\(bytes)", "/dev/zero"].map { .string($0) }),
-            ]) { _ in }
+            ]
+        ) { _ in }
         while !isOver, !client.isLost { client.receive() }
         let seconds = Double(monotonicNanoseconds() - begin) / 1e9
         let after = proportionalSize(of: process.pid)
