@@ -187,6 +187,8 @@ private func standBy(_ order: borrowing PendingOrder, steps: [(index: Int, step:
 private func waitForCommand(_ socket: Int32, groups: [Int32], steps: [(index: Int, step: Step)]) -> Never {
     nameProcess("cordon-standby")
     do throws(StandByFailure) {
+        // The process group that signals to the command go to, also those that come before it is one.
+        try failing("session") { () throws(Errno) in try startSession() }
         for group in groups {
             _ = try failing("cgroups") { () throws(Errno) in try write(group, [UInt8(ascii: "0")]) }
         }

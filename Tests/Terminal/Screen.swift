@@ -158,6 +158,8 @@ final class Screen {
         try? FileManager.default.removeItem(atPath: file)
         enter("stty -g >settings.new; mv settings.new settings")
         try see("settings") { _ in FileManager.default.fileExists(atPath: file) }
+        // What is typed before the prompt would stand in front of it.
+        try awaitPrompt("outer>")
         return try String(contentsOfFile: file, encoding: .utf8)
     }
 
