@@ -22,9 +22,7 @@ struct JailInit {
             let outcome = setUp.run(spawnerBody: runSpawner)
             try send(outcome.encoded, descriptors: setUp.terminals.read { [$0.raw] } ?? [], on: control.raw)
             guard case .ready = outcome else { exitNow(1) }
-            do throws(Errno) {
-                try superviseChildren(control: control.raw, signals: signals, spawner: setUp.spawner)
-            } catch {
+            do throws(Errno) { try superviseChildren(control: control.raw, signals: signals) } catch {
                 // -1: no step of the plan, but its keeping.
                 try send(JailReport.failed(index: -1, object: "children", errno: error).encoded, on: control.raw)
                 exitNow(1)
@@ -37,11 +35,9 @@ struct JailInit {
         exitNow(0)
     }
 
-    /// Reaps and reports until the supervisor's end of the socket is closed or the spawner is dead. Leaving ends the jail: the
+    /// Reaps and reports until the supervisor's end of the socket is closed. Leaving ends the jail: the
     /// kernel kills what is left in a pid namespace whose init is gone (pid_namespaces(7)).
-    private static func superviseChildren(
-        control: Int32, signals: borrowing SignalSource, spawner: Int32
-    ) throws(Errno) {
+    private static func superviseChildren(control: Int32, signals: borrowing SignalSource) throws(Errno) {
         let poller = try Poller()
         try poller.add(control, .readable, token: 0)
         try poller.add(signals.descriptor.raw, .readable, token: 1)
@@ -60,8 +56,6 @@ struct JailInit {
                 } else {
                     while try signals.next() != nil {}
                     while let child = try reapAny() {
-                        // Without it nothing can be started, and nobody else would notice.
-                        if child.pid == spawner { return }
                         let report = JailReport.exited(
                             pid: child.pid, status: child.status, cpuMicroseconds: child.cpuMicroseconds,
                             peakMemory: child.peakMemory)

@@ -43,9 +43,6 @@ struct SetUp: ~Copyable {
         return programs
     }
 
-    /// The spawner's pid, once there is one.
-    private(set) var spawner: Int32 = 0
-
     /// Applies every step of jail-init. Returns when each was done, or what failed.
     mutating func run(spawnerBody: (consuming SpawnerStart) -> Never) -> JailReport {
         do throws(StepFailure) { return .ready(times: try apply(spawnerBody: spawnerBody)) } catch {
@@ -70,10 +67,7 @@ struct SetUp: ~Copyable {
                 case .dropGroups: try dropSupplementaryGroups()
                 case .become(let user, let group): try become(user: user, group: group)
                 case .undumpable: try makeUndumpable()
-                case .forkSpawner:
-                    let spawned = try forkSpawner(clock: clock, body: spawnerBody)
-                    spawner = spawned.pid
-                    gate = spawned.takeGate()
+                case .forkSpawner: gate = try forkSpawner(clock: clock, body: spawnerBody)
                 case .makeRoot(let bytes, let inodes): root = try .make(bytes: bytes, inodes: inodes)
                 case .attachTree(let index, let path):
                     // A plan that mounts before it makes a root is malformed.
@@ -111,21 +105,20 @@ struct SetUp: ~Copyable {
     /// Not mutating: of what a mutating call owns, the child, which never returns, is taken to have no more need.
     private func forkSpawner(
         clock: ClockOffset, body: (consuming SpawnerStart) -> Never
-    ) throws(Errno) -> Spawned {
+    ) throws(Errno) -> Descriptor {
         // pivot_root moves the working directory of those who stand in the old root, and of nobody else.
         try changeDirectory(to: "/")
         var gate = try makePipe()
         let reading = try gate.takeReading(), writing = try gate.takeWriting()
         let socket = try spawnerSocket
         let filters = try filters(), groups = try groups()
-        let pid = try forkProcess()
-        if pid == 0 {
+        if try forkProcess() == 0 {
             body(
                 SpawnerStart(
                     steps: steps.filter { $0.step.actor == .spawner || $0.step.actor == .command },
                     filters: filters, groups: groups, socket: socket, rootReady: reading, clock: clock))
         }
-        return Spawned(gate: writing, pid: pid)
+        return writing
     }
 
     /// Boot time starts near zero for whoever is born into the namespace. Its offsets can be written only
@@ -139,19 +132,6 @@ struct SetUp: ~Copyable {
             to: "/proc/self/timens_offsets")
         return offset
     }
-}
-
-/// The spawner as its parent knows it.
-private struct Spawned: ~Copyable {
-    private let gate: Descriptor
-    let pid: Int32
-
-    init(gate: consuming Descriptor, pid: Int32) {
-        self.gate = gate
-        self.pid = pid
-    }
-
-    consuming func takeGate() -> Descriptor { gate }
 }
 
 /// How far the clocks of a time namespace are behind the host's.

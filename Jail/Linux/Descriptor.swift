@@ -106,6 +106,11 @@ public func makePipe() throws(Errno) -> Pipe {
     return Pipe(reading: Descriptor(owning: ends[0]), writing: Descriptor(owning: ends[1]))
 }
 
+/// Gives a pipe room for about so many bytes, as far as this user may; other files stay as they are.
+///
+/// The corresponding C function is `fcntl` with F_SETPIPE_SZ.
+public func widenPipe(_ descriptor: Int32, to bytes: Int32) { _ = cordon_fcntl(descriptor, F_SETPIPE_SZ, bytes) }
+
 /// Two connected ends. Each is owned here until it is taken.
 public struct Pipe: ~Copyable, Sendable {
     private var first: Descriptor?

@@ -51,6 +51,11 @@ public func replaceProcess(_ path: String, arguments: [String], environment: [St
     }
 }
 
+/// Gives memory that is free in this process back to the system.
+///
+/// The corresponding C function is `malloc_trim`.
+public func releaseFreeMemory() { cordon_release_memory() }
+
 /// Forks; zero in the child. Only for single-threaded programs.
 ///
 /// The corresponding C function is `fork`.

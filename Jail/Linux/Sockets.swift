@@ -78,3 +78,26 @@ private func withAddress(
     }
     try check(result)
 }
+
+/// A socket that listens on a port of 127.0.0.1 and nowhere else; close-on-exec and non-blocking.
+///
+/// The corresponding C functions are `socket`, `bind` and `listen`.
+public func listenOnLoopback(port: UInt16) throws(Errno) -> Descriptor {
+    let flags = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
+    let socket = Descriptor(owning: try check(Glibc.socket(AF_INET, flags, 0)))
+    // A supervisor that was started again must not wait for what the last one left (socket(7)).
+    var on: Int32 = 1
+    try check(unsafe setsockopt(socket.raw, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<Int32>.size)))
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_port = port.bigEndian
+    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+    let result = unsafe withUnsafePointer(to: &address) { pointer in
+        unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+            unsafe bind(socket.raw, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+        }
+    }
+    try check(result)
+    try check(Glibc.listen(socket.raw, 16))
+    return socket
+}

@@ -60,6 +60,8 @@ public final class Broker {
     var cacheTimerAt: UInt64 = 0
     var policyWatch: DirectoryWatch?
     var reloadTimer: EventLoop.Timer?
+    var scrapers: [UInt64: Scraper] = [:]
+    var nextScraper: UInt64 = 0
     /// Sessions whose supervisor died, by id.
     var interrupted: [String: JournalSession] = [:]
     var sessions: [String: OpenSession] = [:]
@@ -73,6 +75,8 @@ public final class Broker {
     private var listeners: [EventLoop.Watch] = []
     private let startedAt = monotonicNanoseconds()
     private(set) var requests: UInt64 = 0
+    private var requestsAtRest: UInt64 = 0
+    private var isTrimmed = false
     /// Called when there is neither a client nor a session any more, and again when there is one.
     public var whenIdle: ((Bool) -> Void)?
     private var isIdle = true
@@ -95,6 +99,7 @@ public final class Broker {
         cache = CacheStore(limits: settings.cache)
         pool = WarmPool(
             memory: settings.poolMemory, supervisor: supervisor, filters: filters, workers: workers, loop: loop)
+        records.whenQuiet = { [weak self] in self?.considerMemory() }
         loadCache()
         startPolicyWatch()
         for session in records.interrupted() { interrupted[session.entry.id] = session }
@@ -139,6 +144,18 @@ public final class Broker {
 
     /// How many clients there are.
     public var connectionCount: Int { connections.count }
+
+    /// Once it has become quiet, what a busy time left is given back.
+    private func considerMemory() {
+        let isQuiet = requests == requestsAtRest
+        if isQuiet, !isTrimmed {
+            isTrimmed = true
+            releaseFreeMemory()
+        } else if !isQuiet {
+            isTrimmed = false
+        }
+        requestsAtRest = requests
+    }
 
     /// Ends everything: sessions, connections, ready jails.
     public func close() {

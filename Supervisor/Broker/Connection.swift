@@ -66,6 +66,7 @@ final class Connection {
         // On a socket one descriptor cannot be watched for both, since epoll takes each once.
         let output = if let output { output } else { try input.duplicate() }
         try output.setNonBlocking(true)
+        widenPipe(output.raw, to: 1 << 20)
         self.input = consume input
         self.output = consume output
         try watchInput()

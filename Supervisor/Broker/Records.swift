@@ -68,7 +68,11 @@ final class Records {
         if let missing { throw RpcError(.storage, "nothing new is begun: \(missing)", ["reason": .string(missing)]) }
     }
 
+    /// Called once a second, and when there is nothing to do.
+    var whenQuiet: () -> Void = {}
+
     private func maintain() {
+        whenQuiet()
         // Once a second in any case: what is held is written when there is room again.
         let again = journal?.maintain() ?? 1_000_000_000
         _ = loop.after(max(again, 1_000_000)) { [weak self] in self?.maintain() }

@@ -42,13 +42,13 @@ public final class Client {
     /// The version of the protocol that it speaks.
     public static let version: Int64 = 1
     /// Bytes that may be on their way on one stream to here.
-    private static let window: UInt32 = 1 << 20
+    private static let window: UInt32 = 4 << 20
 
     private let reading: Descriptor
     /// Nil where it is the same, or once it is closed.
     private var writing: Descriptor?
     private var decoder = FrameDecoder(longest: 1 << 24)
-    private var buffer = [UInt8](repeating: 0, count: 1 << 17)
+    private var buffer = [UInt8](repeating: 0, count: 1 << 18)
     private var nextId: Int64 = 1
     private var waiting: [Int64: (Result<JsonObject, ClientError>) -> Void] = [:]
     private var streams: [UInt32: StreamHandler] = [:]

@@ -121,12 +121,12 @@ struct Masker {
 /// than what is read into it.
 struct ReadBuffer {
     var bytes = [UInt8](repeating: 0, count: 4096)
-    private static let largest = 65536
+    private static let largest = 262_144
 
     /// More room, where a read filled it.
     mutating func grow(after count: Int) {
         guard count == bytes.count, count < Self.largest else { return }
-        bytes = [UInt8](repeating: 0, count: Self.largest)
+        bytes = [UInt8](repeating: 0, count: min(count * 16, Self.largest))
     }
 }
 

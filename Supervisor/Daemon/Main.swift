@@ -34,6 +34,8 @@ struct Daemon {
                     if number == Signal.hangUp { broker.reload() } else { loop.stop() }
                 }
             }
+            let scraped = try metricsSocket(options.metrics)
+            if let number = scraped.read({ $0.raw }) { try broker.serveMetrics(on: number) }
             let endpoints = Endpoints(callerEnvironment())
             switch options.mode {
             case .standard:
@@ -87,6 +89,17 @@ struct Daemon {
         }
         try loop.run()
         broker.close()
+    }
+
+    private static func metricsSocket(_ place: DaemonOptions.MetricsPlace?) throws(Errno) -> Descriptor? {
+        switch place {
+        case .socket(let path)?:
+            // One that nobody listens on is left by a supervisor that was killed.
+            if (try? connect(to: path)) == nil { try? unlink(path) }
+            return try listen(at: path, mode: 0o600)
+        case .port(let port)?: return try listenOnLoopback(port: port)
+        case nil: return nil
+        }
     }
 
     private static func start(_ options: DaemonOptions, _ loop: EventLoop) throws(Errno) -> Broker {

@@ -23,6 +23,12 @@ struct DaemonOptions {
 
     var mode: Mode
     var settings = BrokerSettings()
+    var metrics: MetricsPlace?
+
+    enum MetricsPlace {
+        case socket(String)
+        case port(UInt16)
+    }
 
     static let help = """
         cordon-supervisor: serves sessions, commands and approvals to clients
@@ -39,6 +45,7 @@ struct DaemonOptions {
           --state DIR       where the journal and the audit log are kept ($XDG_STATE_HOME/cordon, else
                             ~/.local/state/cordon)
           --log LEVEL       what is written to standard error: error, warning (the default), info, debug
+          --metrics WHERE   metrics for Prometheus: unix:PATH, or a port of 127.0.0.1 (off)
           --pool-memory S   memory for jails that are ready before they are asked for (32M; 0: none)
 
         The protocol is in Supervisor/PROTOCOL.md. Most people use it through cordon session.
@@ -74,6 +81,15 @@ struct DaemonOptions {
             case "--socket": mode = .socket(try value())
             // Not for people: it is how cordon session starts one.
             case "--listening": listening = Int32(clamping: try count())
+            case "--metrics":
+                let text = try value()
+                if text.hasPrefix("unix:/") {
+                    metrics = .socket(String(text.dropFirst(5)))
+                } else if let port = UInt16(text), port > 0 {
+                    metrics = .port(port)
+                } else {
+                    throw usage("--metrics \(text): write unix:/PATH, or the number of a port")
+                }
             case "--state": settings.state = try value()
             case "--log":
                 let level = try value()

@@ -14,7 +14,10 @@ private final class Folder {
         for (name, text) in files { try write(text, to: name) }
     }
 
-    deinit { try? FileManager.default.removeItem(atPath: path) }
+    /// Cordon's own records: no workspace may hold them.
+    var state: String { path + "-state" }
+
+    deinit { for place in [path, state] { try? FileManager.default.removeItem(atPath: place) } }
 
     func write(_ text: String, to name: String) throws {
         let file = URL(fileURLWithPath: path + "/" + name)
@@ -25,7 +28,7 @@ private final class Folder {
     func text(_ name: String) -> String? { try? String(contentsOfFile: path + "/" + name, encoding: .utf8) }
 
     func cordon(_ words: String..., environment: [String: String] = [:], input: String? = nil) throws -> Finished {
-        let own = ["HOME": path + "/home", "XDG_CONFIG_HOME": path + "/config", "XDG_STATE_HOME": path + "/state"]
+        let own = ["HOME": path + "/home", "XDG_CONFIG_HOME": path + "/config", "XDG_STATE_HOME": state]
         return try execute(
             [TestSupport.cordon] + words, environment: own.merging(environment) { $1 }, directory: path, input: input)
     }
@@ -419,12 +422,19 @@ private let narrow = """
     private func inOneTerminal(_ folder: Folder, _ script: String, typing: String) throws -> (asked: Int, ran: Int) {
         let run = try execute(
             ["script", "-qefc", "sh -c '\(script)'", "/dev/null"],
-            environment: ["XDG_STATE_HOME": folder.path + "/state", "CORDON": "\(cordon)"],
+            environment: ["XDG_STATE_HOME": folder.state, "CORDON": "\(cordon)"],
             directory: folder.path, input: typing)
         return (
             run.output.components(separatedBy: "may this be run?").count - 1,
             run.output.components(separatedBy: "Linux").count - 1
         )
+    }
+
+    /// What Cordon remembers lies where no command can write it.
+    @Test func recordsAreNoWorkspace() throws {
+        let folder = try Folder([:])
+        let run = try folder.cordon("run", "--", "true", environment: ["XDG_STATE_HOME": folder.path + "/state"])
+        #expect(run.status == 125 && run.errors.contains("Cordon's own"), "\(run.errors)")
     }
 
     /// An answer for the session is about exactly these words in this place, and ends with the terminal's session.
@@ -448,7 +458,7 @@ private let narrow = """
         #expect(policy == (asked: 2, ran: 1))
         // A state file that somebody damaged approves nothing.
         let damaged = try inOneTerminal(
-            folder, "\(run) uname; sed -i s/[0-9]*$/x/ state/cordon/approved; \(run) uname", typing: "s\nn\n")
+            folder, "\(run) uname; sed -i s/[0-9]*$/x/ $XDG_STATE_HOME/cordon/approved; \(run) uname", typing: "s\nn\n")
         #expect(damaged == (asked: 2, ran: 1))
     }
 

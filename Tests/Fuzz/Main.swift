@@ -50,6 +50,15 @@ private let wire: Target = { bytes, count in
         // What is written is read again as the same.
         precondition((try? JsonValue(parsing: value.serialized.utf8)) == value, "a value is not what it is written as")
     }
+    if case .success(let message) = RpcMessage.parse(text) {
+        guard case .success = RpcMessage.parse(message.encoded) else {
+            preconditionFailure("a message is not what it is written as")
+        }
+    }
+    precondition(base64Decoded(base64(text)) == text, "bytes are not what they are written as")
+    if let bytes = base64Decoded(String(decoding: text, as: UTF8.self)) {
+        precondition(Array(base64(bytes).utf8) == text, "there are two ways to write the same bytes")
+    }
     var decoder = FrameDecoder(longest: 512)
     var rest = text[...]
     while let first = rest.first {

@@ -310,6 +310,9 @@ int cordon_accept(int socket);
 /// getsockopt(2) with SO_PEERCRED: `struct ucred` is hidden behind _GNU_SOURCE. 0, or -errno.
 int cordon_peer(int socket, int *pid, unsigned *user, unsigned *group);
 
+/// malloc_trim(3), whose header the Glibc module lacks.
+void cordon_release_memory(void);
+
 /// fork(2), which the Glibc module marks unavailable. Only for single-threaded jail-init.
 int cordon_fork(void);
 

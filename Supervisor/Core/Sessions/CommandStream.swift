@@ -52,6 +52,8 @@ final class CommandStream {
     /// Passes on what comes from now on.
     func connect(_ sink: any OutputSink) {
         self.sink = sink
+        // Fewer turns between the command, this process and the client.
+        if let raw = source.read({ $0.raw }) { widenPipe(raw, to: 1 << 20) }
         if !isOpen { sink.end() }
     }
 

@@ -191,11 +191,24 @@ final class SessionJail {
         case .exited(let pid, let status, let cpu, let memory):
             let death = Death(status: status, cpuMicroseconds: cpu, peakMemory: memory)
             if let action = waiting.removeValue(forKey: pid) { return action(death) }
+            // The spawner is the first process that PID 1 made. Its socket tells nothing, since PID 1 has it too.
+            if pid == 2 { return spawnerDied() }
             // Orphans are reaped too; only the death of a command whose start is not told yet is of interest.
             if !starting.isEmpty, earlyDeaths.count < 4096 { earlyDeaths[pid] = death }
         }
         if starting.isEmpty { earlyDeaths = [:] }
     }
+
+    /// Without it nothing can be started. Those who died with it, for want of memory, have been reported or are about to be.
+    private func spawnerDied() {
+        let failure = LaunchFailure(
+            step: "spawner", remedy: "it ended unexpectedly: killed from outside, or for want of memory")
+        guard !waiting.isEmpty else { return stop(failure) }
+        _ = loop.after(Self.patience) { [weak self] in self?.stop(failure) }
+    }
+
+    /// Nanoseconds in which deaths that belong together are told.
+    private static let patience: UInt64 = 20_000_000
 
     private func stop(_ failure: LaunchFailure, isTold: Bool = true) {
         if isOver { return }

@@ -31,6 +31,8 @@ final class SupervisorCosts {
     }
 
     func measure() throws {
+        pause(microseconds: 300_000)
+        rows.append(Row("supervisor, idle, with one session", proportionalSize(of: process.pid), "MB", target: 10))
         try measureCommands()
         try measureJails()
         try measureRequests()
@@ -176,9 +178,9 @@ final class SupervisorCosts {
             _ = try client.call("cache.set", ["key": .string("key \(number % 100)"), "value": .string("\(number)")])
         }
         rows.append(Row("growth in \(calls) calls", proportionalSize(of: process.pid) - before, "MB", target: 1))
-        // What lies behind an idle moment: pages that are let go of.
-        pause(microseconds: 300_000)
-        rows.append(Row("supervisor, idle, with one session", proportionalSize(of: process.pid), "MB", target: 10))
+        // What it gives back in a quiet moment.
+        pause(microseconds: 3_500_000)
+        rows.append(Row("supervisor, idle after all that", proportionalSize(of: process.pid), "MB", target: 10))
         let count = iterations >= 200 ? 200 : 8
         let own = descendants(of: process.pid).reduce(0) { $0 + proportionalSize(of: $1.pid) }
         let alone = proportionalSize(of: process.pid)
