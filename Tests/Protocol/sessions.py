@@ -266,7 +266,9 @@ def many_sessions_leave_nothing(world):
         sessions = [client.session() for _ in range(3)]
         for session in sessions:
             client.call("session.close", session=session)
-    until(lambda: descriptors(client.process.pid) <= before + 1, "descriptors")
+    until(lambda: descriptors(client.process.pid) <= before + 1,
+          lambda: str(sorted(os.readlink(f"/proc/{client.process.pid}/fd/{one}")
+                             for one in os.listdir(f"/proc/{client.process.pid}/fd"))), 30)
     until(lambda: len(descendants(client.process.pid)) <= 3, lambda: f"processes: {descendants(client.process.pid)}")
 
 
