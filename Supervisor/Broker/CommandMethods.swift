@@ -21,7 +21,7 @@ extension Broker {
         wish.wall = specification.limits.wall
         try params.finish()
         makeSession(
-            call, specification, name: nil, idle: nil, limits: settings.session, isBound: true
+            call, specification, name: nil, idle: nil, limits: settings.session, isBound: true, isForOne: true
         ) { [weak self] entry in
             do throws(RpcError) {
                 try self?.run(wish, in: entry, for: call) { self?.close(entry, why: "it was made for one command") }

@@ -120,7 +120,7 @@ extension Broker {
     /// Makes a session, in threads as far as it takes long, and calls back unless the call has ended meanwhile.
     func makeSession(
         _ call: Call, _ specification: SessionSpecification, name: String?, idle: UInt64?, limits: SessionLimits,
-        isBound: Bool, reopening: JournalSession? = nil, then: @escaping (OpenSession) -> Void
+        isBound: Bool, isForOne: Bool = false, reopening: JournalSession? = nil, then: @escaping (OpenSession) -> Void
     ) {
         let environment = environment, machine = supervisor.machine, programs = settings.programs
         let state = [settings.state].compactMap { $0 }
@@ -144,6 +144,15 @@ extension Broker {
             }
             do throws(RpcError) {
                 let id = if let reopening { reopening.entry.id } else { try newName() }
+                // Refused, not silently weaker: the jail of one command ends with it, whatever it leaves running.
+                guard isForOne || jail.nests else {
+                    throw LaunchFailure(
+                        step: "cgroups",
+                        remedy:
+                            "a session tells its commands apart by cgroups, and none can be made here: `cordon doctor` "
+                            + "names what to delegate; cordon run needs none"
+                    ).rpc
+                }
                 try record(id, name, prepared, for: call, reopening: reopening)
                 let first = if let reopening { try firstCommand(after: reopening) } else { UInt64(1) }
                 let session: Session

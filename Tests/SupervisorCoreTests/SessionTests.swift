@@ -342,7 +342,7 @@ final class Fixture {
         }
         let fixture = try Fixture()
         let sink = Sink()
-        let command = try fixture.start("head -c 1000000 /dev/zero") { $0.outputLimit = 0 }
+        let command = try fixture.start("head -c 5000000 /dev/zero") { $0.outputLimit = 0 }
         command.connect(errors: false, sink)
         // Without room nothing comes.
         _ = fixture.loop.after(100_000_000) { fixture.loop.stop() }
@@ -354,6 +354,6 @@ final class Fixture {
             command.whenOutput { fixture.loop.stop() }
             try fixture.loop.run()
         }
-        #expect(try fixture.finish(command).exitCode == 0 && sink.taken == 1_000_000)
+        #expect(try fixture.finish(command).exitCode == 0 && sink.taken == 5_000_000)
     }
 }

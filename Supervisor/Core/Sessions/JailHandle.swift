@@ -46,7 +46,7 @@ public final class JailHandle: Sendable {
     public var isDead: Bool { jail.withLock { jail in jail.read { $0.process.isDead } ?? true } }
 
     /// Whether its commands have cgroups of their own.
-    var nests: Bool { nesting != nil }
+    public var nests: Bool { nesting != nil }
 
     /// Groups for a command; nil on a machine without. Any thread may ask.
     func makeGroups(_ name: String) throws(LaunchFailure) -> CommandGroupsBox? {

@@ -260,7 +260,7 @@ public final class Session {
             commands[oldest] = nil
             whenForgotten?(oldest)
         }
-        if !isQueued, !waiting.isEmpty, jail != nil { start(waiting.removeFirst()) }
+        if !isQueued, !waiting.isEmpty, isOpen { start(waiting.removeFirst()) }
         prepareSpares()
     }
 

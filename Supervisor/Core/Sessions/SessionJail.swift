@@ -131,6 +131,8 @@ final class SessionJail {
     /// Calls back when the process is dead, at once where it is already.
     func whenDead(_ pid: Int32, _ action: @escaping (Death) -> Void) {
         if let death = earlyDeaths.removeValue(forKey: pid) { return action(death) }
+        // Nobody will tell.
+        if isOver { return action(Death(status: Signal.kill, cpuMicroseconds: 0, peakMemory: 0)) }
         waiting[pid] = action
     }
 
