@@ -103,7 +103,10 @@ public struct RpcError: Error, Sendable, Equatable {
     /// As the member `error` of a response. Its data has the code's word as `kind`.
     public var json: JsonObject {
         var all: JsonObject = ["kind": .string(code.name)]
-        for name in data.names { if let value = data[name] { all.add(name, value) } }
+        // One that was read from a response has the word already.
+        for name in data.names where !name.utf8.elementsEqual("kind".utf8) {
+            if let value = data[name] { all.add(name, value) }
+        }
         return ["code": .number(code.rawValue), "message": .string(message), "data": .object(all)]
     }
 

@@ -51,6 +51,11 @@ import Wire
         guard case .success(.response(let id, .failure(let read))) = RpcMessage.parse(bytes) else { throw Unexpected() }
         #expect(id == .text(Array("k".utf8)) && read.code == .limit && read.message == "too much")
         #expect(read.data["limit"]?.text == "frame" && read.data["kind"]?.text == "limit")
+        // Passed on, it is the same.
+        guard case .success(.response(_, .failure(let again))) = RpcMessage.parse(
+            RpcMessage.response(id: id, .failure(read)).encoded)
+        else { throw Unexpected() }
+        #expect(again == read)
     }
 
     /// Numbers and words are told apart by clients: none comes twice.
