@@ -52,8 +52,9 @@ import Wire
         #expect(id == .text(Array("k".utf8)) && read.code == .limit && read.message == "too much")
         #expect(read.data["limit"]?.text == "frame" && read.data["kind"]?.text == "limit")
         // Passed on, it is the same.
-        guard case .success(.response(_, .failure(let again))) = RpcMessage.parse(
-            RpcMessage.response(id: id, .failure(read)).encoded)
+        guard
+            case .success(.response(_, .failure(let again))) = RpcMessage.parse(
+                RpcMessage.response(id: id, .failure(read)).encoded)
         else { throw Unexpected() }
         #expect(again == read)
     }
