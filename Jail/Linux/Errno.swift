@@ -68,8 +68,6 @@ public struct Errno: Error, Hashable, Sendable, RawRepresentable {
     public static let connectionRefused = Errno(rawValue: ECONNREFUSED)
     /// File name too long.
     public static let nameTooLong = Errno(rawValue: ENAMETOOLONG)
-    /// Address already in use.
-    public static let addressInUse = Errno(rawValue: EADDRINUSE)
     /// No such device: of a mount, that the kernel has no such file system.
     public static let noDevice = Errno(rawValue: ENODEV)
 

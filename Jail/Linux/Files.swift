@@ -133,6 +133,8 @@ public struct FileStatus: Sendable {
 
     /// Whether it is a directory.
     public var isDirectory: Bool { cordon_is_directory(mode) != 0 }
+    /// Whether it is this user's own, and nobody else may write it.
+    public var isOwnAlone: Bool { user == effectiveUser && mode & 0o022 == 0 }
     /// Whether it is a regular file.
     public var isRegular: Bool { cordon_is_regular(mode) != 0 }
     /// Whether it is a symbolic link.

@@ -93,15 +93,9 @@ private let headBehindText = "it holds more than the head knows of"
 /// A directory for this user alone, made where it is missing.
 private func privateDirectory(_ path: String) throws(AuditError) -> Descriptor {
     do throws(Errno) {
-        var above = ""
-        let isAbsolute = path.utf8.first == UInt8(ascii: "/")
-        for name in pathComponents(path) {
-            above += (above.isEmpty && !isAbsolute ? "" : "/") + name
-            try makeDirectoryIfMissing(above, mode: 0o700)
-        }
+        try makeDirectories(path, mode: 0o700)
         let directory = try open(path, [.readOnly, .directory])
-        let status = try status(of: directory.raw)
-        guard status.user == effectiveUser, status.mode & 0o022 == 0 else { throw .notPermitted }
+        guard try status(of: directory.raw).isOwnAlone else { throw .notPermitted }
         return directory
     } catch {
         throw error == .notPermitted ? .unsafe(path: path) : .failed(step: "mkdir", path: path, error)

@@ -88,7 +88,7 @@ final class Approvals {
             answered: answered)
         questions[question.id] = question
         let wait = min(terms.expiry ?? Self.longest, 86_400_000 * 365)
-        question.timer = loop.after(wait * 1_000_000) { [weak self, weak question] in
+        question.timer = loop.after(milliseconds: wait) { [weak self, weak question] in
             if let question { self?.finish(question, .expired) }
         }
         return question

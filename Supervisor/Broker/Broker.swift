@@ -142,9 +142,6 @@ public final class Broker {
             })
     }
 
-    /// How many clients there are.
-    public var connectionCount: Int { connections.count }
-
     /// Once it has become quiet, what a busy time left is given back.
     private func considerMemory() {
         let isQuiet = requests == requestsAtRest

@@ -31,7 +31,7 @@ extension Broker {
         }
         cacheTimerAt = next
         let wait = next - min(next, now)
-        cacheTimer = loop.after(wait * 1_000_000) { [weak self] in
+        cacheTimer = loop.after(milliseconds: wait) { [weak self] in
             guard let self else { return }
             cacheTimer = nil
             cache.collect(now: now)

@@ -122,34 +122,46 @@ extension Broker {
     private func record(
         _ request: SessionRequest, _ allowed: AllowedCommand, _ wish: CommandWish, in entry: OpenSession, for call: Call
     ) throws(RpcError) -> SessionCommand {
-        let number: UInt64
-        do throws(LaunchFailure) { number = try entry.session.admit() } catch { throw error.rpc }
-        let started = try recordStart(
-            number, request.arguments, isBackground: request.isBackground, allowed, wish, in: entry, for: call)
-        let command: SessionCommand
-        do throws(LaunchFailure) { command = try entry.session.run(request) } catch {
-            records.note(
-                .commandEnded(session: entry.id, number: number, at: wallMilliseconds(), report: error.json.text))
-            throw error.rpc
-        }
+        let (command, started) = try launch(
+            request.arguments, isBackground: request.isBackground, allowed, wish, in: entry, for: call
+        ) { () throws(LaunchFailure) in try entry.session.run(request) }
         command.whenEnded { [weak self, unowned command] in
             self?.recordEnd(
-                command.outcome, number: number, output: command.produced.output + command.produced.errors, started,
-                in: entry)
+                command.outcome, output: command.produced.output + command.produced.errors, started, in: entry)
         }
         return command
     }
 
+    /// Starts something that was admitted, behind the record of its start.
+    ///
+    /// - Returns: what was started, and by what the record of its end is to name its start.
+    func launch<Started>(
+        _ argv: [String], isBackground: Bool, _ allowed: AllowedCommand, _ wish: CommandWish, in entry: OpenSession,
+        for call: Call, facts: JsonObject = [:], refusal: (LaunchFailure) -> RpcError = { $0.rpc },
+        _ start: () throws(LaunchFailure) -> Started
+    ) throws(RpcError) -> (Started, StartRecord) {
+        let number: UInt64
+        do throws(LaunchFailure) { number = try entry.session.admit() } catch { throw error.rpc }
+        let started = try recordStart(
+            number, argv, isBackground: isBackground, allowed, wish, in: entry, for: call, facts: facts)
+        do throws(LaunchFailure) { return (try start(), started) } catch {
+            records.note(
+                .commandEnded(session: entry.id, number: number, at: wallMilliseconds(), report: error.json.text))
+            throw refusal(error)
+        }
+    }
+
     /// What the record of a command's start is known by.
     struct StartRecord {
+        fileprivate let number: UInt64
         fileprivate let about: UInt64
         fileprivate let who: AuditEvent.Who
     }
 
     /// Records a command that is about to start: where that fails, it must not.
-    func recordStart(
+    private func recordStart(
         _ number: UInt64, _ argv: [String], isBackground: Bool, _ allowed: AllowedCommand, _ wish: CommandWish,
-        in entry: OpenSession, for call: Call, facts: JsonObject = [:]
+        in entry: OpenSession, for call: Call, facts: JsonObject
     ) throws(RpcError) -> StartRecord {
         let who = AuditEvent.Who(call.connection, session: entry.id)
         var event = AuditEvent(.commandStarted, who: who)
@@ -169,17 +181,16 @@ extension Broker {
                 CommandEntry(
                     number: number, arguments: argv, directory: allowed.directory, isBackground: isBackground,
                     started: wallMilliseconds())))
-        return StartRecord(about: about, who: who)
+        return StartRecord(number: number, about: about, who: who)
     }
 
     /// Records what became of a command.
-    func recordEnd(
-        _ outcome: Outcome, number: UInt64, output: UInt64, _ started: StartRecord, in entry: OpenSession
-    ) {
+    func recordEnd(_ outcome: Outcome, output: UInt64, _ started: StartRecord, in entry: OpenSession) {
         entry.touch()
         records.note(
             .commandEnded(
-                session: entry.id, number: number, at: wallMilliseconds(), report: reportObject(outcome, inline: 0).text
+                session: entry.id, number: started.number, at: wallMilliseconds(),
+                report: reportObject(outcome, inline: 0).text
             ))
         _ = try? records.tell(
             AuditEvent(ended: outcome, output: output, about: started.about, who: started.who),
@@ -187,13 +198,6 @@ extension Broker {
         records.metrics.commands.add(1, outcome.reason.rawValue)
         records.metrics.commandSeconds.observe(Double(outcome.durationMilliseconds) / 1000)
         records.metrics.outputBytes.add(output)
-    }
-
-    /// The report without what is the same for every command of the session.
-    private static func recorded(_ outcome: Outcome) -> String {
-        var bare = outcome
-        bare.guarantees = GuaranteeNames(enforced: [], degraded: [], notes: [])
-        return reportObject(bare, inline: 0).text
     }
 
     /// Records what a report is about to say of the output.
@@ -312,7 +316,7 @@ extension Broker {
             guard timer != nil, !call.isAnswered else { return }
             if isReady() { finish() } else { again { look() } }
         }
-        timer = loop.after(milliseconds * 1_000_000) { finish() }
+        timer = loop.after(milliseconds: milliseconds) { finish() }
         call.whenCancelled = { [loop] in
             if let own = timer { loop.cancel(own) }
             timer = nil
@@ -335,11 +339,8 @@ extension Broker {
     func killCommand(_ call: Call, _ params: inout Params) throws(RpcError) {
         let entry = try session(&params, of: call)
         let command = try command(&params, in: entry)
-        let signal = try params.optionalText("signal") ?? "KILL"
+        let number = try params.signal("signal") ?? Signal.kill
         try params.finish()
-        guard let number = Signal.number(signal) else {
-            throw params.wrong("signal", "must be a signal's name or number")
-        }
         do throws(LaunchFailure) { try command.kill(number) } catch { throw error.rpc }
         call.answer(["state": .string(command.state.rawValue)])
     }

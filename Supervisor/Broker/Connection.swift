@@ -411,7 +411,7 @@ final class Call {
     }
 
     func setDeadline(milliseconds: UInt64) {
-        timer = loop.after(milliseconds.multipliedReportingOverflow(by: 1_000_000).partialValue) { [weak self] in
+        timer = loop.after(milliseconds: milliseconds) { [weak self] in
             self?.cancel(RpcError(.deadline, "it was not done within \(milliseconds) ms"))
         }
     }

@@ -177,8 +177,11 @@ extension Broker {
             switch answer {
             case .approved(let scope):
                 if scope == .session {
-                    let limit = terms.expiry.map { $0.multipliedReportingOverflow(by: 1_000_000).partialValue }
-                    entry.approved[key] = limit.map { monotonicNanoseconds() + $0 } ?? .max
+                    let limit = terms.expiry.map { nanoseconds(milliseconds: $0) }
+                    entry.approved[key] =
+                        limit.map { monotonicNanoseconds().addingReportingOverflow($0) }.map {
+                            $0.overflow ? .max : $0.partialValue
+                        } ?? .max
                 }
                 then(.success(()))
             case .denied: then(.failure(RpcError(.denied, "it was denied: \(verdict.sentence)", verdict.json)))

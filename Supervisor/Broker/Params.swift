@@ -107,6 +107,13 @@ struct Params {
         return all
     }
 
+    /// A signal, by its name or number; nil where none is given.
+    mutating func signal(_ name: String) throws(RpcError) -> Int32? {
+        guard let text = try optionalText(name) else { return nil }
+        guard let number = Signal.number(text) else { throw wrong(name, "must be a signal's name or number") }
+        return number
+    }
+
     /// One of some words.
     mutating func choice<Choice: RawRepresentable & CaseIterable>(
         _ name: String, _ type: Choice.Type

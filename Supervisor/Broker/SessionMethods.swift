@@ -299,7 +299,7 @@ extension Broker {
 
     private func watchIdleness(of entry: OpenSession) {
         guard let idle = entry.idle else { return }
-        let limit = idle * 1_000_000
+        let limit = nanoseconds(milliseconds: idle)
         let passed = monotonicNanoseconds() - entry.usedAt
         if entry.session.activeCount > 0 { entry.touch() }
         if passed >= limit, entry.session.activeCount == 0 {

@@ -44,20 +44,14 @@ extension Broker {
         _ request: TerminalRequest, _ allowed: AllowedCommand, _ wish: CommandWish, in entry: OpenSession,
         for call: Call
     ) throws(RpcError) -> SessionTerminal {
-        let number: UInt64
-        do throws(LaunchFailure) { number = try entry.session.admit() } catch { throw error.rpc }
-        let started = try recordStart(
-            number, request.arguments, isBackground: true, allowed, wish, in: entry, for: call,
-            facts: ["terminal": .bool(true)])
-        let terminal: SessionTerminal
-        do throws(LaunchFailure) { terminal = try entry.session.open(request) } catch {
-            records.note(
-                .commandEnded(session: entry.id, number: number, at: wallMilliseconds(), report: error.json.text))
-            throw error.step == "terminal"
-                ? RpcError(.limit, error.description, error.json) : error.rpc
-        }
+        let (terminal, started) = try launch(
+            request.arguments, isBackground: true, allowed, wish, in: entry, for: call,
+            facts: ["terminal": .bool(true)],
+            // So many are open already.
+            refusal: { $0.step == "terminal" ? RpcError(.limit, $0.description, $0.json) : $0.rpc }
+        ) { () throws(LaunchFailure) in try entry.session.open(request) }
         terminal.whenEnded { [weak self, unowned terminal] in
-            self?.recordEnd(terminal.outcome, number: number, output: terminal.produced, started, in: entry)
+            self?.recordEnd(terminal.outcome, output: terminal.produced, started, in: entry)
         }
         return terminal
     }
@@ -155,11 +149,8 @@ extension Broker {
     func signalTerminal(_ call: Call, _ params: inout Params) throws(RpcError) {
         let entry = try session(&params, of: call)
         let terminal = try terminal(&params, in: entry)
-        let signal = try params.text("signal")
+        guard let number = try params.signal("signal") else { throw params.wrong("signal", "is missing") }
         try params.finish()
-        guard let number = Signal.number(signal) else {
-            throw params.wrong("signal", "must be a signal's name or number")
-        }
         do throws(LaunchFailure) { try terminal.signal(number) } catch { throw error.rpc }
         call.answer(["state": .string(terminal.state.rawValue)])
     }

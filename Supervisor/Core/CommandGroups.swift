@@ -89,8 +89,12 @@ struct CommandGroups: ~Copyable, Sendable {
     /// Microseconds of processor time so far.
     func cpuMicroseconds() -> UInt64? { files.cpuMicroseconds() }
 
-    /// What it used, but for processor time.
-    func usage() -> CgroupUsage { files.usage() }
+    /// What it used, processor time as well.
+    func usageWithTime() -> CgroupUsage {
+        var usage = files.usage()
+        usage.cpuMicroseconds = cpuMicroseconds()
+        return usage
+    }
 
     /// Bounds its memory and its tasks more closely than its jail's. What cannot be bounded here is refused.
     func limit(memory: UInt64?, pids: UInt64?) throws(LaunchFailure) {

@@ -53,9 +53,9 @@ public struct FilterStore: Sendable {
     /// The directory, opened, if it is this user's own and nobody else may write it.
     private func trusted(create: Bool) -> Descriptor? {
         guard let directory else { return nil }
-        if create { try? makeDirectories(directory) }
+        if create { try? makeDirectories(directory, mode: 0o700) }
         guard let opened = try? open(directory, [.readOnly, .directory, .noFollow]),
-            let status = try? status(of: opened.raw), status.user == effectiveUser, status.mode & 0o022 == 0
+            let status = try? status(of: opened.raw), status.isOwnAlone
         else { return nil }
         return opened
     }
@@ -64,7 +64,7 @@ public struct FilterStore: Sendable {
         guard let directory = trusted(create: false),
             let file = try? open(
                 name, [.readOnly, .noFollow], beneath: directory.raw, resolve: [.beneath, .noSymlinks]),
-            let status = try? status(of: file.raw), status.user == effectiveUser, status.mode & 0o022 == 0,
+            let status = try? status(of: file.raw), status.isOwnAlone,
             let bytes = try? file.readAll(limit: 1 << 20)
         else { return nil }
         return Self.unpack(bytes)

@@ -66,6 +66,13 @@ public struct Outcome: Sendable {
         }
     }
 
+    /// As above, where Cordon may have ended it; `usage` must be known.
+    mutating func end(waitStatus: Int32, killedFor reason: EndReason?) {
+        end(waitStatus: waitStatus)
+        if let reason { self.reason = reason }
+        considerMemoryKills()
+    }
+
     /// A kill for the memory limit is the reason where the command failed, whatever it made of it.
     mutating func considerMemoryKills() {
         if usage.oomKills ?? 0 > 0, reason == .signaled || (exitCode ?? 0) != 0 { reason = .oom }

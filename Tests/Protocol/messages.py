@@ -594,3 +594,15 @@ def unknown_terminals(world):
     session = client.open_session()
     for method in ("terminal.close", "terminal.wait", "terminal.clear"):
         equal(refuses("unknown_terminal", client, method, session=session, terminal=99).code, 22)
+
+
+@case
+def times_that_no_clock_can_say(world):
+    """The longest times that a parameter may name: a supervisor that counts them in nanoseconds must not end over them."""
+    client = world.stdio()
+    most = (1 << 63) - 1
+    client.call("cache.set", key="a", value="1", ttl_ms=most)
+    client.call("cache.expire", key="a", ttl_ms=most)
+    equal(client.call("cache.get", key="a")["value"], "1")
+    client.call("health", deadline_ms=86_400_000_000)
+    equal(client.call("health")["status"], "ok")

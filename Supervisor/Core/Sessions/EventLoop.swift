@@ -57,6 +57,11 @@ public final class EventLoop {
         return timer
     }
 
+    /// Calls something once so many milliseconds have passed, however many: what no clock can say is never.
+    public func after(milliseconds: UInt64, _ action: @escaping () -> Void) -> Timer {
+        after(nanoseconds(milliseconds: milliseconds), action)
+    }
+
     /// Forgets a timer; one that is over is none any more.
     public func cancel(_ timer: Timer) { timers.removeAll { $0.timer == timer } }
 
@@ -98,4 +103,10 @@ public final class EventLoop {
             first.action()
         }
     }
+}
+
+/// Milliseconds in nanoseconds; the most that there can be where they are too many.
+public func nanoseconds(milliseconds: UInt64) -> UInt64 {
+    let product = milliseconds.multipliedReportingOverflow(by: 1_000_000)
+    return product.overflow ? .max : product.partialValue
 }

@@ -99,9 +99,6 @@ public final class Session {
     /// Whether it takes commands.
     public var isOpen: Bool { jail.map { !$0.isOver } ?? false }
 
-    /// Whether commands are told apart by cgroups. Where they are not, what one leaves behind cannot be found.
-    public var tellsCommandsApart: Bool { jail?.nests ?? false }
-
     /// Bytes of memory in use now, by all that is in it; nil without a counter.
     public var memory: UInt64? { jail?.memory }
 

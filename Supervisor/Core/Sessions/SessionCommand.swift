@@ -227,9 +227,7 @@ public final class SessionCommand {
     /// What it used, and while it runs, what it has used so far.
     public var usage: CgroupUsage {
         guard state != .ended, let groups else { return outcome.usage }
-        var usage = groups.groups.usage()
-        usage.cpuMicroseconds = groups.groups.cpuMicroseconds()
-        return usage
+        return groups.groups.usageWithTime()
     }
 
     /// Milliseconds since its start, or from its start to its end.
@@ -244,10 +242,7 @@ public final class SessionCommand {
         state = .running
         startedAt = monotonicNanoseconds()
         if let limit = request.wallLimit {
-            let nanoseconds = limit.multipliedReportingOverflow(by: 1_000_000)
-            timer = loop.after(nanoseconds.overflow ? .max : nanoseconds.partialValue) { [weak self] in
-                self?.stop(for: .timeout)
-            }
+            timer = loop.after(milliseconds: limit) { [weak self] in self?.stop(for: .timeout) }
         }
         watchProcessorTime(used: 0)
         jail.whenDead(pid) { [self] death in died(death) }
@@ -307,14 +302,9 @@ public final class SessionCommand {
 
     private func finish() {
         guard state != .ended, let death else { return }
-        var usage = groups?.groups.usage() ?? CgroupUsage()
-        usage.cpuMicroseconds = groups?.groups.cpuMicroseconds() ?? death.cpuMicroseconds
-        if usage.peakMemory == nil { usage.peakMemory = death.peakMemory }
-        outcome.usage = usage
+        outcome.usage = death.usage(groups)
         if let failure = standby?.failure() { return fail(failure) }
-        outcome.end(waitStatus: death.status)
-        if let killedFor { outcome.reason = killedFor }
-        outcome.considerMemoryKills()
+        outcome.end(waitStatus: death.status, killedFor: killedFor)
         end()
     }
 

@@ -20,6 +20,14 @@ final class SessionJail {
         let status: Int32
         let cpuMicroseconds: UInt64
         let peakMemory: UInt64
+
+        /// What the command used: as its groups count, and where they do not, as the kernel told with the death.
+        func usage(_ groups: CommandGroupsBox?) -> CgroupUsage {
+            var usage = groups?.groups.usageWithTime() ?? CgroupUsage()
+            usage.cpuMicroseconds = usage.cpuMicroseconds ?? cpuMicroseconds
+            usage.peakMemory = usage.peakMemory ?? peakMemory
+            return usage
+        }
     }
 
     private let loop: EventLoop

@@ -249,7 +249,7 @@ public final class SessionTerminal {
         state = .running
         startedAt = monotonicNanoseconds()
         if let limit = request.wallLimit {
-            timer = loop.after(nanoseconds(limit)) { [weak self] in
+            timer = loop.after(milliseconds: limit) { [weak self] in
                 guard let self, state == .running else { return }
                 killedFor = .timeout
                 kill()
@@ -258,11 +258,6 @@ public final class SessionTerminal {
         jail.whenDead(pid) { [self] death in died(death) }
         for number in earlySignals { try? signal(number) }
         earlySignals = []
-    }
-
-    private func nanoseconds(_ milliseconds: UInt64) -> UInt64 {
-        let product = milliseconds.multipliedReportingOverflow(by: 1_000_000)
-        return product.overflow ? .max : product.partialValue
     }
 
     /// Without cgroups, whoever made a session of its own is out of reach until the jail ends.
@@ -289,14 +284,9 @@ public final class SessionTerminal {
 
     private func finish() {
         guard state != .ended, let death else { return }
-        var usage = groups?.groups.usage() ?? CgroupUsage()
-        usage.cpuMicroseconds = groups?.groups.cpuMicroseconds() ?? death.cpuMicroseconds
-        if usage.peakMemory == nil { usage.peakMemory = death.peakMemory }
-        outcome.usage = usage
+        outcome.usage = death.usage(groups)
         if let failure = standby?.failure() { return fail(failure) }
-        outcome.end(waitStatus: death.status)
-        if let killedFor { outcome.reason = killedFor }
-        outcome.considerMemoryKills()
+        outcome.end(waitStatus: death.status, killedFor: killedFor)
         finishUp()
     }
 
@@ -329,7 +319,7 @@ public final class SessionTerminal {
     private func use() { usedAt = monotonicNanoseconds() }
 
     private func watchIdleness() {
-        guard let limit = request.idleLimit.map(nanoseconds) else { return }
+        guard let limit = request.idleLimit.map({ nanoseconds(milliseconds: $0) }) else { return }
         let idle = monotonicNanoseconds() - usedAt
         idleTimer = loop.after(limit > idle ? limit - idle : 0) { [weak self] in
             guard let self, state != .ended else { return }

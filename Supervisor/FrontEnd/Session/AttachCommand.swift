@@ -148,9 +148,7 @@ private final class Attached {
         if hasLeft { return 0 }
         switch ending {
         case .success(let report)?:
-            if report["reason"]?.text == "exited" { return Int32(clamping: report["exit_code"]?.whole ?? 125) }
-            if let signal = report["signal"]?.whole { return 128 + Int32(clamping: signal) }
-            return report["reason"]?.text == "timeout" ? 124 : ExitCode.cordonFailed
+            return exitCode(report)
         case .failure(let error)?:
             put("\r\ncordon: \(error.message)\r\n", to: 2)
             return ExitCode.cordonFailed

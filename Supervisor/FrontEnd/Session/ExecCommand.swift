@@ -134,7 +134,7 @@ private func note(_ report: JsonObject) -> String? {
 }
 
 /// As the command-line contract says.
-private func exitCode(_ report: JsonObject) -> Int32 {
+func exitCode(_ report: JsonObject) -> Int32 {
     func number(_ name: String) -> Int32? { report[name]?.whole.map { Int32(clamping: $0) } }
     switch report["reason"]?.text {
     case "exited": return number("exit_code") ?? ExitCode.cordonFailed

@@ -27,9 +27,8 @@ private func sleepers(_ count: Int) -> [Descendant] {
 
 /// Megabytes for each of so many idle jails: jail-init and the spawner, not the command.
 func idleJails(_ subject: Subject, count: Int) throws -> Double {
-    let done = Thread {
-        inThreads(count) { _ = subject.run(sleeper) }
-    }
+    // Where not all of them can be had, they are counted below.
+    let done = try Thread { try? inThreads(count) { _ = subject.run(sleeper) } }
     let all = sleepers(count)
     let own = all.filter { $0.name == "jail-init" || $0.name == "cordon-spawner" }
     let total = own.reduce(0) { $0 + proportionalSize(of: $1.pid) }

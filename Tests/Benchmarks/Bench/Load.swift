@@ -13,7 +13,7 @@ func load(_ subject: Subject, jails: Int, atATime: Int) -> LoadResult {
     let next = Atomic<Int>(0)
     let failures = Mutex<[String]>([])
     let begin = monotonicNanoseconds()
-    inThreads(atATime) {
+    let body: @Sendable () -> Void = {
         while next.add(1, ordering: .relaxed).oldValue < jails {
             let outcome = subject.run([Subject.command])
             if outcome.reason != .exited || outcome.exitCode != 0 {
@@ -21,6 +21,7 @@ func load(_ subject: Subject, jails: Int, atATime: Int) -> LoadResult {
             }
         }
     }
+    do throws(Errno) { try inThreads(atATime, body) } catch { failures.withLock { $0.append("threads: \(error)") } }
     let seconds = Double(monotonicNanoseconds() - begin) / 1e9
     return LoadResult(failures: failures.withLock { $0 }, perSecond: Double(jails) / seconds)
 }
