@@ -15,7 +15,7 @@ extension Broker {
         let wanted = sessions.values.map { entry in
             (id: entry.id, policy: entry.prepared.specification.policy, workspace: entry.prepared.workspace.path)
         }
-        let environment = environment
+        let environment = environment, rules = settings.rules
         workers.perform(
             { () -> [(id: String, result: Result<Engine, PolicyError>)] in
                 wanted.map { session in
@@ -23,7 +23,7 @@ extension Broker {
                         session.id,
                         Result { () throws(PolicyError) in
                             try PolicyTiers(
-                                session.policy, workspace: session.workspace, environment: environment
+                                session.policy, workspace: session.workspace, environment: environment, rules: rules
                             ).engine()
                         }
                     )
@@ -51,7 +51,8 @@ extension Broker {
     /// Reads them again when one of their files may have changed.
     func watchPolicies(of entry: OpenSession) {
         for directory in PolicyTiers.directories(
-            entry.prepared.specification.policy, workspace: entry.prepared.workspace.path, environment: environment)
+            entry.prepared.specification.policy, workspace: entry.prepared.workspace.path, environment: environment,
+            rules: settings.rules)
         {
             // Where that fails SIGHUP and `reload` are left.
             try? policyWatch?.add(directory)

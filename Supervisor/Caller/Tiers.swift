@@ -3,6 +3,33 @@ internal import Linux
 public import PolicyDecision
 public import PolicyModel
 
+/// What the owner of a machine says about policies to somebody who is served by the system's service.
+public struct TierRules: Sendable {
+    /// Files that hold beside `/etc/cordon/policy.toml`, and must be there.
+    public var machine: [String] = []
+    /// What a session's policy may be, byte by byte, the first where none is named; nil: anything.
+    public var allowed: [String]?
+
+    /// Nothing is said.
+    public init() {}
+
+    /// Whether a policy is one that the machine's owner names.
+    public func names(_ reference: String) -> Bool {
+        allowed?.contains { $0.utf8.elementsEqual(reference.utf8) } ?? false
+    }
+
+    fileprivate func chosen(_ reference: String?) throws(PolicyError) -> String? {
+        guard let allowed else { return reference }
+        guard let reference else { return allowed.first }
+        if names(reference) { return reference }
+        throw PolicyError(diagnostics: [
+            Diagnostic(
+                location: nil, message: "this machine's owner does not let you use the policy \(printable(reference))",
+                remedy: "use " + allowed.map(printable).joined(separator: " or "))
+        ])
+    }
+}
+
 /// The policies that judge and confine one request.
 public struct PolicyTiers: Sendable {
     /// From the machine's owner to the request; the last is the session's.
@@ -18,11 +45,13 @@ public struct PolicyTiers: Sendable {
 
     /// Reads all of them.
     ///
-    /// - Parameter reference: what `--policy` names; nil for a trusted project's own policy, else preset:agent.
+    /// - Parameter named: what `--policy` names; nil for a trusted project's own policy, else preset:agent.
     /// - Throws: `PolicyError` with everything that is wrong in all of the files, their own examples included.
     public init(
-        _ reference: String?, workspace: String, environment: [(name: String, value: String)]
+        _ named: String?, workspace: String, environment: [(name: String, value: String)],
+        rules: TierRules = TierRules()
     ) throws(PolicyError) {
+        let reference = try rules.chosen(named)
         var diagnostics: [Diagnostic] = []
         var projectSources: [PolicySource] = []
         func load(_ name: Tier.Name, _ reference: String) -> Tier? {
@@ -39,6 +68,7 @@ public struct PolicyTiers: Sendable {
             }
         }
         if exists(Self.systemFile) { tiers += [load(.system, Self.systemFile)].compactMap { $0 } }
+        for file in rules.machine { tiers += [load(.system, file)].compactMap { $0 } }
         if let file = Self.userFile(environment), exists(file) { tiers += [load(.user, file)].compactMap { $0 } }
         let project = workspace + "/" + Self.projectFile
         var isTrustedProject = false
@@ -54,9 +84,10 @@ public struct PolicyTiers: Sendable {
 
     /// The directories in which files lie, or could come to lie, that have a say: without those that they extend.
     public static func directories(
-        _ reference: String?, workspace: String, environment: [(name: String, value: String)]
+        _ reference: String?, workspace: String, environment: [(name: String, value: String)],
+        rules: TierRules = TierRules()
     ) -> [String] {
-        var files = [systemFile, workspace + "/" + projectFile]
+        var files = [systemFile, workspace + "/" + projectFile] + rules.machine
         if let file = userFile(environment) { files.append(file) }
         if let reference, !reference.hasPrefix("preset:") { files.append(reference) }
         return files.compactMap(parentPath)
