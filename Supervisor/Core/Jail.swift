@@ -113,6 +113,9 @@ public struct Jail: ~Copyable, Sendable {
         func mark(_ name: String) { times.append(NamedTime(step: name, nanoseconds: monotonicNanoseconds())) }
         try limitGroups(steps.limits, nests: nests)
         mark("limits")
+        // Until it has executed it shares the memory of this process, which may be one that is not dumpable: its files in /proc
+        // are root's then (proc(5)).
+        if steps.map != .ownRange { try confirmInit() }
         try mapIds(
             steps.map, firstId: range.read { $0.first }, of: process.pid, programs: supervisor.machine.subordinateIds)
         mark("map-ids")
