@@ -36,6 +36,8 @@ public struct BrokerSettings: Sendable {
     public var rules = TierRules()
     /// Whether paths count only where a descriptor proves that the client itself can open them.
     public var provesPaths = false
+    /// Whether standard error gets every record of the audit log: the log itself is the user's own file.
+    public var copiesAudit = false
     /// The directory with `jail-init` and the janitor; nil: this program's own.
     public var programs: String?
 
@@ -95,7 +97,8 @@ public final class Broker {
         }
         environment = callerEnvironment()
         records = Records(
-            state: settings.state, log: Log(threshold: Log.Level(rawValue: settings.logLevel) ?? .warning), loop: loop)
+            state: settings.state, copiesAudit: settings.copiesAudit,
+            log: Log(threshold: Log.Level(rawValue: settings.logLevel) ?? .warning), loop: loop)
         // What the user can write must not weaken what the machine's owner says.
         filters =
             settings.provesPaths
