@@ -26,7 +26,7 @@ struct Judge {
 
     var environmentUnset: [String] = [], environmentSet: [String] = []
     var needsRewrite = false
-    /// Whether something in it does what its input says.
+    /// Whether something in it does what its input says, or nobody knows whether it does.
     private var obeysInput = false
 
     init(engine: Engine, request: CommandRequest) {
@@ -121,6 +121,7 @@ struct Judge {
         let evidence = fallback(isOpaque: true, matched: matched, reason: "it cannot be analysed: \(reason)")
         var verdict = finish([Step(title: matched, decision: evidence.decision, evidence: [evidence])])
         verdict.opaque = reason
+        verdict.input = request.input
         return verdict
     }
 
@@ -221,6 +222,7 @@ struct Judge {
             step.steps = judge(inner, canRewrite: false)
             step.decision = max(step.decision, step.steps.decision)
         } catch {
+            obeysInput = true
             step.add(
                 fallback(
                     isOpaque: true, matched: excerpt(Array(string.utf8)[...]),
@@ -246,7 +248,7 @@ struct Judge {
         var command = judgedCommand(words)
         if enterDirectories(of: command.invocation) { command = judgedCommand(words) }
         let invocation = command.invocation
-        obeysInput = obeysInput || invocation.obeysInput
+        obeysInput = obeysInput || invocation.obeysInput || invocation.spec == nil
         var step = Step(title: title(words), decision: .allow, evidence: [])
         judgeInner(invocation, &step)
         let isTransparent = isTransparent(invocation)

@@ -248,14 +248,20 @@ extension Broker {
         _ wish: CommandWish, in entry: OpenSession
     ) throws(RpcError) -> [(name: String, value: String)] {
         var variables = entry.prepared.jail.environment
+        // What a shell runs or obeys before the string that was judged.
+        if case .string = wish.subject {
+            let asked = wish.environment.map(\.name) + entry.prepared.specification.limits.environment.map(\.0)
+            if let name = asked.first(where: isReadByShell) {
+                throw RpcError(
+                    .refused, "\(name) changes what a shell does with a string: start a program by \"argv\" instead",
+                    LaunchFailure(step: "environment", object: name, remedy: "leave it out").json)
+            }
+            // A policy's own are its word; what it passes is whoever's who asked.
+            let own = entry.prepared.policy.environment.set
+            variables.removeAll { isReadByShell($0.name) && own[$0.name] == nil }
+        }
         guard !wish.environment.isEmpty || wish.wall != nil || wish.memory != nil || wish.pids != nil else {
             return variables
-        }
-        // What a shell runs or obeys before the string that was judged.
-        if case .string = wish.subject, let name = wish.environment.first(where: { isReadByShell($0.name) })?.name {
-            throw RpcError(
-                .refused, "\(name) changes what a shell does with a string: start a program by \"argv\" instead",
-                LaunchFailure(step: "environment", object: name, remedy: "leave it out").json)
         }
         var checked = entry.prepared.policy
         do throws(PolicyError) {
