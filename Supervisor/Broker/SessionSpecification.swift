@@ -68,6 +68,8 @@ struct PreparedSession: Sendable {
     let specification: SessionSpecification
     let workspace: Workspace
     let tiers: PolicyTiers
+    /// The files of policies that were looked for.
+    let policyFiles: [String]
     let engine: Engine
     let policy: Policy
     let jail: PreparedJail
@@ -87,13 +89,15 @@ struct PreparedSession: Sendable {
             specification.workspace, home: environment.first { $0.name == "HOME" }?.value,
             records: recordDirectories(environment) + records)
         workspace = place
+        var files: [String] = []
         (tiers, engine, policy) = try refusing(policy: specification.policy) { () throws(PolicyError) in
             let tiers = try PolicyTiers(
-                specification.policy, workspace: place.path, environment: environment)
+                specification.policy, workspace: place.path, environment: environment, files: &files)
             var policy = tiers.confinement(machineMemory: machine.memory)
             try policy.tighten(to: specification.limits, machineMemory: machine.memory)
             return (tiers, try tiers.engine(), policy)
         }
+        policyFiles = files
         if specification.image == nil, policy.fileSystem.read.isEmpty, policy.fileSystem.write.isEmpty {
             throw Refusal(
                 LaunchFailure(
