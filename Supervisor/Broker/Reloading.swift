@@ -29,14 +29,15 @@ extension Broker {
                 fingerprint: entry.prepared.tiers.fingerprint
             )
         }
-        let environment = environment
+        let environment = environment, rules = settings.rules
         workers.perform(
             { () -> [(id: String, files: [String], result: Result<Engine?, PolicyError>)] in
                 wanted.map { session in
                     var files: [String] = []
                     let result = Result { () throws(PolicyError) -> Engine? in
                         let tiers = try PolicyTiers(
-                            session.policy, workspace: session.workspace, environment: environment, files: &files)
+                            session.policy, workspace: session.workspace, environment: environment, rules: rules,
+                            files: &files)
                         return sameBytes(tiers.fingerprint, session.fingerprint) ? nil : try tiers.engine()
                     }
                     return (session.id, files, result)

@@ -3,6 +3,33 @@ internal import Linux
 public import PolicyDecision
 public import PolicyModel
 
+/// What the owner of a machine says about policies to somebody who is served by the system's service.
+public struct TierRules: Sendable {
+    /// Files that hold beside `/etc/cordon/policy.toml`, and must be there.
+    public var machine: [String] = []
+    /// What a session's policy may be, byte by byte, the first where none is named; nil: anything.
+    public var allowed: [String]?
+
+    /// Nothing is said.
+    public init() {}
+
+    /// Whether a policy is one that the machine's owner names.
+    public func names(_ reference: String) -> Bool {
+        allowed?.contains { $0.utf8.elementsEqual(reference.utf8) } ?? false
+    }
+
+    fileprivate func chosen(_ reference: String?) throws(PolicyError) -> String? {
+        guard let allowed else { return reference }
+        guard let reference else { return allowed.first }
+        if names(reference) { return reference }
+        throw PolicyError(diagnostics: [
+            Diagnostic(
+                location: nil, message: "this machine's owner does not let you use the policy \(printable(reference))",
+                remedy: "use " + allowed.map(printable).joined(separator: " or "))
+        ])
+    }
+}
+
 /// The policies that judge and confine one request.
 public struct PolicyTiers: Sendable {
     /// From the machine's owner to the request; the last is the session's.
@@ -21,18 +48,20 @@ public struct PolicyTiers: Sendable {
     /// Reads all of them.
     ///
     /// - Parameters:
-    ///   - reference: what `--policy` names; nil for a trusted project's own policy, else preset:agent.
+    ///   - named: what `--policy` names; nil for a trusted project's own policy, else preset:agent.
     ///   - files: gets the names of the files that were looked for, also of those that are not there or that are wrong: where one
     ///     of them changes, so may all of this.
     /// - Throws: `PolicyError` with everything that is wrong in all of the files, their own examples included.
     public init(
-        _ reference: String?, workspace: String, environment: [(name: String, value: String)], files: inout [String]
+        _ named: String?, workspace: String, environment: [(name: String, value: String)],
+        rules: TierRules = TierRules(), files: inout [String]
     ) throws(PolicyError) {
         var diagnostics: [Diagnostic] = []
         var projectSources: [PolicySource] = []
         var parts: [[UInt8]] = []
         var looked = [Self.systemFile, workspace + "/" + Self.projectFile]
         defer { files = looked }
+        let reference = try rules.chosen(named)
         func load(_ name: Tier.Name, _ reference: String) -> Tier? {
             do throws(PolicyError) {
                 let read = try readPolicy(reference, presetTests: false, looking: { looked.append($0) })
@@ -48,6 +77,7 @@ public struct PolicyTiers: Sendable {
             }
         }
         if exists(Self.systemFile) { tiers += [load(.system, Self.systemFile)].compactMap { $0 } }
+        for file in rules.machine { tiers += [load(.system, file)].compactMap { $0 } }
         let userFile = Self.userFile(environment)
         looked += [userFile].compactMap { $0 }
         if let file = userFile, exists(file) { tiers += [load(.user, file)].compactMap { $0 } }
@@ -66,10 +96,11 @@ public struct PolicyTiers: Sendable {
 
     /// Reads all of them, for who does not ask again.
     public init(
-        _ reference: String?, workspace: String, environment: [(name: String, value: String)]
+        _ named: String?, workspace: String, environment: [(name: String, value: String)],
+        rules: TierRules = TierRules()
     ) throws(PolicyError) {
         var files: [String] = []
-        try self.init(reference, workspace: workspace, environment: environment, files: &files)
+        try self.init(named, workspace: workspace, environment: environment, rules: rules, files: &files)
     }
 
     /// One policy that confines as all of them do.

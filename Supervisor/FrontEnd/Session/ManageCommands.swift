@@ -81,7 +81,9 @@ private let newHelp = """
     if !environment.names.isEmpty { params.add("env", .object(environment)) }
     params.add("caller_env", .object(try callerVariables(beside: params)))
     let client = try connectToSessions()
-    let made = try asking { () throws(ClientError) in try client.call("session.create", params) }
+    let made = try asking { () throws(ClientError) in
+        try client.call("session.create", params, proving: ["workspace", "policy", "image"])
+    }
     for note in made["notes"]?.texts ?? [] { put("cordon: \(note)\n", to: 2) }
     let id = made["session"]?.members?["id"]?.text ?? ""
     leave(printing: json ? made.text + "\n" : id + "\n", code: 0)
