@@ -64,8 +64,12 @@ public final class Broker {
     /// When something in it expires next.
     var cacheTimer: EventLoop.Timer?
     var cacheTimerAt: UInt64 = 0
-    var policyWatch: DirectoryWatch?
+    var policyWatch: PolicyWatch?
     var reloadTimer: EventLoop.Timer?
+    /// How often something has happened to a file of a policy.
+    var policyChanges: UInt64 = 0
+    /// Who waits for the reading that goes on, and for the one behind it; nil: none goes on.
+    var reloadWaiters: (now: [ReloadAnswer], next: [ReloadAnswer])?
     var scrapers: [UInt64: Scraper] = [:]
     var nextScraper: UInt64 = 0
     /// Sessions whose supervisor died, by id.

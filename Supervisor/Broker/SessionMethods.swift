@@ -30,6 +30,8 @@ final class OpenSession {
     var approved: [String: UInt64] = [:]
     /// What its tiers say now, where their files have changed since; both are asked.
     var current: Engine?
+    /// The files of its policies, as they were last looked for.
+    var policyFiles: [String]
 
     init(
         id: String, name: String?, user: UInt32, prepared: PreparedSession, session: Session, idle: UInt64?,
@@ -39,6 +41,7 @@ final class OpenSession {
         self.name = name
         self.user = user
         self.prepared = prepared
+        policyFiles = prepared.policyFiles
         self.session = session
         self.idle = idle
         self.isBound = isBound
@@ -132,6 +135,7 @@ extension Broker {
         let environment = environment, machine = supervisor.machine, programs = settings.programs
         let rules = settings.rules
         let state = [settings.state].compactMap { $0 }
+        let policyChanges = policyChanges
         sessionsToCome += 1
         if let name { namesToCome.insert(name) }
         var reservation: UInt64?
@@ -182,7 +186,7 @@ extension Broker {
                 arrived()
                 sessions[id] = entry
                 watchIdleness(of: entry)
-                watchPolicies(of: entry)
+                watchPolicies(of: entry, since: policyChanges)
                 then(entry)
             } catch {
                 workers.perform { jail.end() }
