@@ -39,6 +39,8 @@ public final class Session {
     private let guarantees: GuaranteeNames
     private let handle: JailHandle
     private var jail: SessionJail?
+    /// Whether its jail is one command's own, and ends with it.
+    private let isForOne: Bool
     private var commands: [UInt64: SessionCommand] = [:]
     /// Commands that wait for their turn, in the order of their requests.
     private var waiting: [SessionCommand] = []
@@ -64,16 +66,19 @@ public final class Session {
     /// - Parameters:
     ///   - prepared: what this session's commands get, and what is masked in what they say; nil: as the jail was made. A jail
     ///     that was made before it was asked for has the same plan, and knows nothing of this session's variables.
+    ///   - isForOne: whether its jail is one command's own: that has the jail's limits and counters, needs no groups inside of
+    ///     them, and the jail ends with it.
     ///   - firstCommand: the number of the first command.
     public init(
         id: String, _ handle: JailHandle, prepared own: PreparedJail? = nil, supervisor: Supervisor, workers: Workers,
         loop: EventLoop,
-        limits: SessionLimits = SessionLimits(), firstCommand: UInt64 = 1
+        limits: SessionLimits = SessionLimits(), isForOne: Bool = false, firstCommand: UInt64 = 1
     ) throws(LaunchFailure) {
         self.id = id
         nextNumber = firstCommand
         prepared = own ?? handle.prepared
         self.handle = handle
+        self.isForOne = isForOne
         self.loop = loop
         self.workers = workers
         self.limits = limits
@@ -91,7 +96,7 @@ public final class Session {
             whenFailed = nil
             told?()
         }
-        prepareSpares()
+        if !isForOne { prepareSpares() }
     }
 
     deinit { close() }
@@ -140,9 +145,8 @@ public final class Session {
         let jail = try openJail()
         let spare = try takeSpare(jail, hasOwnLimits: request.memory != nil || request.pids != nil)
         let command = SessionCommand(
-            id: nextNumber, request, jail: jail, spare: spare, masked: prepared.maskedValues + request.secrets,
-            guarantees: guarantees,
-            loop: loop, dispose: disposing)
+            id: nextNumber, request, jail: jail, spare: spare, ownsJail: isForOne,
+            masked: prepared.maskedValues + request.secrets, guarantees: guarantees, loop: loop, dispose: disposing)
         nextNumber += 1
         commands[command.id] = command
         command.whenEnded { [weak self, unowned command] in self?.finished(command) }
@@ -215,6 +219,7 @@ public final class Session {
     /// What a command gets: what was made before, if it is there. Limits of its own could end a process that stands by, so
     /// such a command has none.
     private func takeSpare(_ jail: SessionJail, hasOwnLimits: Bool) throws(LaunchFailure) -> Spare {
+        if isForOne { return Spare() }
         if !hasOwnLimits, !spares.isEmpty { return spares.removeFirst() }
         return Spare(groups: try jail.makeGroups(), standby: nil)
     }
@@ -257,6 +262,7 @@ public final class Session {
             commands[oldest] = nil
             whenForgotten?(oldest)
         }
+        if isForOne { return }
         if !isQueued, !waiting.isEmpty, isOpen { start(waiting.removeFirst()) }
         prepareSpares()
     }

@@ -284,7 +284,7 @@ public final class SessionTerminal {
 
     private func finish() {
         guard state != .ended, let death else { return }
-        outcome.usage = death.usage(groups)
+        outcome.usage = death.usage(groups?.groups.usageWithTime())
         if let failure = standby?.failure() { return fail(failure) }
         outcome.end(waitStatus: death.status, killedFor: killedFor)
         finishUp()
