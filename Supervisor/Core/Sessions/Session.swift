@@ -210,8 +210,9 @@ public final class Session {
         for command in waiting { command.abandon() }
         jail?.end()
         jail = nil
-        spares.compactMap(\.groups).forEach(disposing)
+        let left = spares.compactMap(\.groups)
         spares = []
+        workers.perform { _ = left }
         // Who ends it holds it until it has.
         if let then { workers.perform({ [handle] in handle.end() }, then: then) }
     }
@@ -225,9 +226,9 @@ public final class Session {
     }
 
     /// Removing groups takes as long as a report: nobody waits for it.
-    private var disposing: (CommandGroupsBox) -> Void {
-        { [workers] groups in
-            let box = Handover(groups)
+    private var disposing: (consuming CommandGroupsBox) -> Void {
+        { [workers] (groups: consuming CommandGroupsBox) in
+            let box = Handover(consume groups)
             workers.perform { _ = box.take() }
         }
     }
@@ -255,16 +256,27 @@ public final class Session {
         if isQueued { waiting.removeAll { $0 === command } } else { runningCount -= 1 }
         statistics.add(command.outcome, bytes: command.produced.output + command.produced.errors)
         ended.append(command.id)
-        // What a background command left running goes on until somebody wants it to end.
-        if ended.count > limits.remembered, let place = ended.firstIndex(where: { commands[$0]?.hasSurvivors != true })
-        {
-            let oldest = ended.remove(at: place)
-            commands[oldest] = nil
-            whenForgotten?(oldest)
+        if ended.count > limits.remembered {
+            // The caller waits for its answer, and nobody for this, unless there is never a quiet moment.
+            if ended.count > limits.remembered + 64 {
+                forgetOldest()
+            } else {
+                loop.later { [weak self] in self?.forgetOldest() }
+            }
         }
         if isForOne { return }
         if !isQueued, !waiting.isEmpty, isOpen { start(waiting.removeFirst()) }
         prepareSpares()
+    }
+
+    private func forgetOldest() {
+        // What a background command left running goes on until somebody wants it to end.
+        guard ended.count > limits.remembered,
+            let place = ended.firstIndex(where: { commands[$0]?.hasSurvivors != true })
+        else { return }
+        let oldest = ended.remove(at: place)
+        commands[oldest] = nil
+        whenForgotten?(oldest)
     }
 
     private func prepareSpares() {

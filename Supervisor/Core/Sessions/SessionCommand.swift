@@ -87,7 +87,7 @@ public final class SessionCommand {
     private var death: SessionJail.Death?
     private var endHandlers: [() -> Void] = []
     private var outputHandlers: [() -> Void] = []
-    private let dispose: (CommandGroupsBox) -> Void
+    private let dispose: (consuming CommandGroupsBox) -> Void
 
     /// A stream that is given up when a command is dead but its pipe is held: the call must not hang.
     private static let patience: UInt64 = 1_000_000_000
@@ -95,7 +95,7 @@ public final class SessionCommand {
     /// - Parameter dispose: takes groups that are not needed any more; removing them takes as long as a report.
     init(
         id: UInt64, _ request: SessionRequest, jail: SessionJail, spare: Spare, ownsJail: Bool, masked: [String],
-        guarantees: GuaranteeNames, loop: EventLoop, dispose: @escaping (CommandGroupsBox) -> Void
+        guarantees: GuaranteeNames, loop: EventLoop, dispose: @escaping (consuming CommandGroupsBox) -> Void
     ) {
         self.id = id
         self.request = request
@@ -357,6 +357,6 @@ public final class SessionCommand {
         endHandlers = []
         for handler in handlers { handler() }
         tellOutput()
-        if !goesOn, let groups = groups.take() { dispose(groups) }
+        if !goesOn, let groups = groups.take() { dispose(consume groups) }
     }
 }
