@@ -223,7 +223,7 @@ int cordon_clone_namespace_holder(uint64_t flags, int gate, void *stack, size_t 
 static __attribute__((noinline)) void command_child(struct shared *shared) {
     const struct cordon_command *command = shared->request;
     long error;
-    default_signals();
+    if (shared->resume == NULL) default_signals();
     // EPERM: it has one already, where it stood by (setsid(2)).
     if ((error = raw(SYS_setsid, 0, 0, 0, 0, 0)) < 0 &&
         raw(SYS_getsid, 0, 0, 0, 0, 0) != raw(SYS_getpid, 0, 0, 0, 0, 0))
@@ -332,6 +332,8 @@ int cordon_fork_sibling(void) {
     // As fork(2), with the caller's parent: the copy stands on a copy of this stack.
     return (int)raw6(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0, 0);
 }
+
+void cordon_reset_signals(void) { default_signals(); }
 
 int cordon_become_command(const struct cordon_command *command, int *failed) {
     void *resume[5];

@@ -171,8 +171,7 @@ extension Broker {
                 do throws(LaunchFailure) {
                     session = try Session(
                         id: id, jail, prepared: prepared.jail, supervisor: supervisor, workers: workers, loop: loop,
-                        limits: limits,
-                        firstCommand: first)
+                        limits: limits, isForOne: isForOne, firstCommand: first)
                 } catch {
                     records.note(.sessionClosed(session: id, at: wallMilliseconds()))
                     throw error.rpc
@@ -217,7 +216,8 @@ extension Broker {
                         workers.perform(
                             { () -> Result<JailHandle, LaunchFailure> in
                                 Result { () throws(LaunchFailure) in
-                                    try JailHandle.start(prepared.jail, filters: filters, supervisor: supervisor)
+                                    try JailHandle.start(
+                                        prepared.jail, filters: filters, supervisor: supervisor, nests: !isForOne)
                                 }
                             },
                             then: { result in
@@ -227,7 +227,10 @@ extension Broker {
                                 }
                             })
                     }
-                    pool.refill(prepared.planHash, prepared.jail)
+                    // Two jails in the making get into each other's way: the one that somebody waits for goes first.
+                    _ = loop.after(WarmPool.patience) { [weak self] in
+                        self?.pool.refill(prepared.planHash, prepared.jail)
+                    }
                 } catch {
                     failed(error)
                 }

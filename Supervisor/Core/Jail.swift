@@ -307,10 +307,16 @@ func sendCommand(
     _ command: CommandRequest, descriptors: (Int32, Int32, Int32), groups: [Int32], on socket: Int32
 ) throws(LaunchFailure) {
     try step("start", command.arguments.first ?? "") { () throws(Errno) in
-        let file = try memoryFile("command", command.encoded)
+        let streams = [descriptors.0, descriptors.1, descriptors.2]
+        let bytes = command.encoded
+        guard bytes.count > Order.mostCommandBytes else {
+            return try send(
+                Order.start(groups: groups.count, command: command).encoded, descriptors: streams + groups, on: socket)
+        }
+        let file = try memoryFile("command", bytes)
         try send(
-            Order.start(groups: groups.count).encoded,
-            descriptors: [file.raw, descriptors.0, descriptors.1, descriptors.2] + groups, on: socket)
+            Order.start(groups: groups.count, command: nil).encoded, descriptors: streams + [file.raw] + groups,
+            on: socket)
     }
 }
 
