@@ -188,16 +188,20 @@ int cordon_open_path(const char *path) { return result(open(path, O_PATH | O_CLO
 // The linker's names for the ends of the program's text.
 extern char __executable_start, etext;
 
-int cordon_wait_lightly(int descriptor, int grace, int timeout) {
+void cordon_drop_text(void) {
     enum { page = 4096 };
+    // Only whole pages of text: clean, private, backed by the file. Written data is never touched.
+    uintptr_t first = ((uintptr_t)&__executable_start + page - 1) & ~(uintptr_t)(page - 1);
+    uintptr_t last = (uintptr_t)&etext & ~(uintptr_t)(page - 1);
+    madvise((void *)first, last - first, MADV_DONTNEED);
+}
+
+int cordon_wait_lightly(int descriptor, int grace, int timeout) {
     struct pollfd entry = {.fd = descriptor, .events = POLLIN};
     bool is_long = timeout < 0 || timeout > grace;
     int ready = poll(&entry, 1, is_long ? grace : timeout);
     if (ready == 0 && is_long) {
-        // Only whole pages of text: clean, private, backed by the file. Written data is never touched.
-        uintptr_t first = ((uintptr_t)&__executable_start + page - 1) & ~(uintptr_t)(page - 1);
-        uintptr_t last = (uintptr_t)&etext & ~(uintptr_t)(page - 1);
-        madvise((void *)first, last - first, MADV_DONTNEED);
+        cordon_drop_text();
         ready = poll(&entry, 1, timeout < 0 ? -1 : timeout - grace);
     }
     return ready < 0 && errno != EINTR ? -errno : 0;

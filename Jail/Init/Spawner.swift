@@ -42,9 +42,7 @@ func runSpawner(_ start: consuming SpawnerStart) -> Never {
         try send(confined.encoded, on: socket)
         guard case .ready = confined else { exitNow(1) }
         while let order = try nextOrder(on: socket) {
-            let report =
-                if order.standsBy { try standBy(order, steps: steps) } else { try startOne(order, steps: steps) }
-            try send(report.encoded, on: socket)
+            try send(try carryOut(order, steps: steps).encoded, on: socket)
         }
     } catch {
         exitNow(1)
@@ -63,7 +61,7 @@ private func confine(_ start: consuming SpawnerStart) throws(StepFailure) -> [Ja
         do throws(Errno) {
             switch step.action {
             case .enterCgroups:
-                // "0" is the writer itself; its own identity does not matter, the opener's did (cgroups(7)).
+                // "0" is the writer itself; it still has its caller's identity (see `enter`).
                 for group in start.groups { _ = try write(group, [UInt8(ascii: "0")]) }
             case .dropGroups: try dropSupplementaryGroups()
             case .become(let user, let group): try become(user: user, group: group)
@@ -107,9 +105,7 @@ private func restrict(abi: Int, scoped: Bool, rules: [LandlockRule]) throws(Errn
 
 /// An order, and the descriptors that came with it.
 private struct PendingOrder: ~Copyable {
-    /// Whether it is for a process that stands by.
-    let standsBy: Bool
-    /// A command's bytes and its three descriptors, or a socket; then files of cgroups.
+    let order: Order
     let descriptors: DescriptorList
 }
 
@@ -118,26 +114,46 @@ private func nextOrder(on socket: Int32) throws(Errno) -> PendingOrder? {
     try waitLightly(for: socket)
     var message = try receive(on: socket)
     if message.bytes.isEmpty { return nil }
-    let groups: Int, others: Int, standsBy: Bool
-    switch try Order(message.bytes) {
-    case .start(let count): (groups, others, standsBy) = (count, 4, false)
-    case .standBy(let count): (groups, others, standsBy) = (count, 1, true)
+    return PendingOrder(order: try Order(message.bytes), descriptors: message.takeDescriptors())
+}
+
+/// A command, its streams, and the groups that it is to enter.
+private struct CommandOrder {
+    let command: CommandRequest
+    let streams: (Int32, Int32, Int32)
+    let groups: [Int32]
+
+    /// The descriptors stay their owner's: they must be open until the command has them.
+    init(_ command: CommandRequest?, groups: Int, _ descriptors: borrowing DescriptorList) throws(Errno) {
+        let numbers = descriptors.raw, others = command == nil ? 4 : 3
+        guard groups >= 0, groups <= 16, numbers.count == others + groups else { throw .badMessage }
+        // Too long for the message, it came in a file.
+        if let command { self.command = command } else { self.command = try CommandRequest(try readWhole(numbers[3])) }
+        streams = (numbers[0], numbers[1], numbers[2])
+        self.groups = Array(numbers.dropFirst(others))
+    }
+}
+
+/// Does what was ordered, and says what became of it.
+private func carryOut(
+    _ order: borrowing PendingOrder, steps: [(index: Int, step: Step)]
+) throws(Errno) -> JailReport {
+    switch order.order {
+    case .start(let groups, let command):
+        return try startOne(try CommandOrder(command, groups: groups, order.descriptors), steps: steps)
+    case .standBy(let groups):
+        guard groups >= 0, groups <= 16, order.descriptors.count == 1 + groups else { throw .badMessage }
+        return standBy(order.descriptors, steps: steps)
     default: throw .badMessage
     }
-    guard groups >= 0, groups <= 16, message.descriptors.count == others + groups else { throw .badMessage }
-    return PendingOrder(standsBy: standsBy, descriptors: message.takeDescriptors())
 }
 
 /// Starts a command and says what became of it.
-private func startOne(
-    _ order: borrowing PendingOrder, steps: [(index: Int, step: Step)]
-) throws(Errno) -> JailReport {
-    let descriptors = order.descriptors.raw
+private func startOne(_ order: CommandOrder, steps: [(index: Int, step: Step)]) throws(Errno) -> JailReport {
     var scope: LandlockRuleset?
-    let start = try commandStart(
-        try CommandRequest(try readWhole(descriptors[0])), steps, &scope, groups: Array(descriptors.dropFirst(4)))
+    let start = try commandStart(order.command, steps, &scope, groups: order.groups)
     do throws(SpawnFailure) {
-        return .started(pid: try startCommand(start, descriptors: (descriptors[1], descriptors[2], descriptors[3])))
+        return .started(pid: try startCommand(start, descriptors: order.streams))
     } catch {
         return .notStarted(step: error.step, errno: error.errno)
     }
@@ -171,8 +187,8 @@ private func commandStart(
 
 /// Forks a process that waits in cgroups of its own for the command that it is to become. To fork and to move into them takes
 /// longer than to execute, on version 2 for as long as an RCU grace period, and nobody waits for it here.
-private func standBy(_ order: borrowing PendingOrder, steps: [(index: Int, step: Step)]) throws(Errno) -> JailReport {
-    let descriptors = order.descriptors.raw
+private func standBy(_ received: borrowing DescriptorList, steps: [(index: Int, step: Step)]) -> JailReport {
+    let descriptors = received.raw
     do throws(Errno) {
         let pid = try forkSibling()
         if pid == 0 { waitForCommand(descriptors[0], groups: Array(descriptors.dropFirst()), steps: steps) }
@@ -187,44 +203,74 @@ private func standBy(_ order: borrowing PendingOrder, steps: [(index: Int, step:
 private func waitForCommand(_ socket: Int32, groups: [Int32], steps: [(index: Int, step: Step)]) -> Never {
     nameProcess("cordon-standby")
     do throws(StandByFailure) {
+        // The command does not wait for sixty calls.
+        resetSignals()
         // The process group that signals to the command go to, also those that come before it is one.
         try failing("session") { () throws(Errno) in try startSession() }
         for group in groups {
-            _ = try failing("cgroups") { () throws(Errno) in try write(group, [UInt8(ascii: "0")]) }
+            try failing("cgroups") { () throws(Errno) in try enter(group, steps: steps) }
         }
         // The spawner's socket must end with the spawner.
         try failing("start") { () throws(Errno) in try closeDescriptors(from: 3, except: socket) }
-        var message = try failing("start") { () throws(Errno) in
-            try waitLightly(for: socket)
-            return try receive(on: socket)
-        }
+        rehearse(steps)
+        // It keeps its pages, which are few and those of every other one: it is made so that nobody waits.
+        var message = try failing("start") { () throws(Errno) in try receive(on: socket) }
         // It is not needed any more.
         if message.bytes.isEmpty { exitNow(0) }
         let order = try failing("start") { () throws(Errno) in try Order(message.bytes) }
-        guard case .start(groups: 0) = order else { throw StandByFailure(step: "start", errno: .badMessage) }
-        try become(message.takeDescriptors(), steps: steps)
+        guard case .start(groups: 0, let command) = order else {
+            throw StandByFailure(step: "start", errno: .badMessage)
+        }
+        try become(command, message.takeDescriptors(), steps: steps)
     } catch {
         try? send(JailReport.notStarted(step: error.step, errno: error.errno).encoded, on: socket)
         exitNow(127)
     }
 }
 
-/// Becomes the command whose bytes and streams these are.
+/// Moves this process into a group whose file is open.
 ///
-/// Borrowed: they must be open until it has.
-private func become(
-    _ descriptors: borrowing DescriptorList, steps: [(index: Int, step: Step)]
-) throws(StandByFailure) -> Never {
-    let numbers = descriptors.raw
-    guard numbers.count == 4 else { throw StandByFailure(step: "start", errno: .badMessage) }
-    var scope: LandlockRuleset?
-    let start = try failing("start") { () throws(Errno) in
-        try commandStart(try CommandRequest(try readWhole(numbers[0])), steps, &scope, groups: [])
+/// On version 1 its opener must be root or have the mover's id, the real or the saved one (kernel/cgroup/cgroup-v1.c): a caller
+/// with subordinate ids has the command's, and so has this process for that moment. Then it is out of reach again.
+private func enter(_ group: Int32, steps: [(index: Int, step: Step)]) throws(Errno) {
+    do throws(Errno) { return _ = try write(group, [UInt8(ascii: "0")]) } catch {
+        guard error == .accessDenied else { throw error }
     }
-    let failure = becomeCommand(start, descriptors: (numbers[1], numbers[2], numbers[3]))
+    for (_, step) in steps {
+        guard case .identity(let user, _, _) = step.action else { continue }
+        let own = callerIdentity.user
+        try setSavedUser(user)
+        _ = try write(group, [UInt8(ascii: "0")])
+        return try setSavedUser(own)
+    }
+    throw .accessDenied
+}
+
+/// Becomes a command.
+///
+/// Borrowed: the descriptors must be open until it has.
+private func become(
+    _ command: CommandRequest?, _ descriptors: borrowing DescriptorList, steps: [(index: Int, step: Step)]
+) throws(StandByFailure) -> Never {
+    var scope: LandlockRuleset?
+    let order = try failing("start") { () throws(Errno) in try CommandOrder(command, groups: 0, descriptors) }
+    let start = try failing("start") { () throws(Errno) in
+        try commandStart(order.command, steps, &scope, groups: [])
+    }
+    let failure = becomeCommand(start, descriptors: order.streams)
     // The ruleset, too.
     _ = scope.read { $0.raw }
     throw StandByFailure(step: failure.step, errno: failure.errno)
+}
+
+/// Does what is done with a command, but for the last step, so that the pages that it takes are there when one comes.
+private func rehearse(_ steps: [(index: Int, step: Step)]) {
+    var scope: LandlockRuleset?
+    let nothing = CommandRequest(candidates: ["/"], arguments: ["/"], environment: ["A=B"], directory: "/")
+    guard case .start(_, let command?) = try? Order(Order.start(groups: 0, command: nothing).encoded),
+        let start = try? commandStart(command, steps, &scope, groups: [])
+    else { return }
+    rehearseCommand(start)
 }
 
 private struct StandByFailure: Error {

@@ -91,7 +91,12 @@ public func startCommand(_ start: CommandStart, descriptors: (Int32, Int32, Int3
     return pid
 }
 
-/// Makes the calling process the command. Returns only with why it could not.
+/// Gives every signal its default action, and blocks none, for a process that is to become a command.
+///
+/// The corresponding C functions are `sigaction` and `sigprocmask`.
+public func resetSignals() { cordon_reset_signals() }
+
+/// Makes the calling process the command, after `resetSignals`. Returns only with why it could not.
 ///
 /// The corresponding system call is `execve`.
 public func becomeCommand(_ start: CommandStart, descriptors: (Int32, Int32, Int32)) -> SpawnFailure {
@@ -99,6 +104,9 @@ public func becomeCommand(_ start: CommandStart, descriptors: (Int32, Int32, Int
     let result = unsafe withCommand(start, descriptors) { unsafe cordon_become_command($0, &failed) }
     return failure(failed, result)
 }
+
+/// Prepares what `becomeCommand` hands to the kernel, and does nothing with it.
+public func rehearseCommand(_ start: CommandStart) { _ = unsafe withCommand(start, (0, 1, 2)) { _ in 0 } }
 
 /// Forks a sibling: the caller's parent reaps it. Zero in it. Only for single-threaded programs.
 ///

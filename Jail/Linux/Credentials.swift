@@ -10,6 +10,11 @@ public func become(user: UInt32, group: UInt32) throws(Errno) {
     try check(setresuid(user, user, user))
 }
 
+/// Sets the saved user id alone.
+///
+/// The corresponding C function is `setresuid`.
+public func setSavedUser(_ user: UInt32) throws(Errno) { try check(setresuid(.max, .max, user)) }
+
 /// Replaces all ids, the supplementary groups among them, for good: what root is started as, somebody else goes on as.
 /// All capabilities go with it, and no process of that user may trace this one.
 ///

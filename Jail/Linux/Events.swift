@@ -49,22 +49,32 @@ public struct Poller: ~Copyable {
 
     /// As `wait`, and as the function of this name lets go of memory meanwhile.
     public borrowing func waitLightly(
-        grace: Int = 2, milliseconds: Int? = nil
+        grace: Int = 50, milliseconds: Int? = nil
     ) throws(Errno) -> [(token: UInt64, events: Events)] {
-        try Linux.waitLightly(for: descriptor.raw, grace: grace, milliseconds: milliseconds)
-        return try wait(milliseconds: 0)
+        guard (milliseconds ?? .max) > grace else { return try wait(milliseconds: milliseconds) }
+        // Whoever was stopped and goes on has to look around (signal(7)).
+        guard let events = try waitUnlessInterrupted(milliseconds: grace) else { return [] }
+        guard events.isEmpty else { return events }
+        cordon_drop_text()
+        return try wait(milliseconds: milliseconds.map { $0 - grace })
     }
 
     /// Waits for events, at most `milliseconds` (nil: for ever).
     ///
     /// The corresponding C function is `epoll_wait`.
     public borrowing func wait(milliseconds: Int? = nil) throws(Errno) -> [(token: UInt64, events: Events)] {
+        try waitUnlessInterrupted(milliseconds: milliseconds) ?? []
+    }
+
+    private borrowing func waitUnlessInterrupted(
+        milliseconds: Int?
+    ) throws(Errno) -> [(token: UInt64, events: Events)]? {
         var buffer = unsafe [epoll_event](repeating: epoll_event(), count: 16)
         let timeout = Int32(clamping: milliseconds ?? -1)
         let count = unsafe epoll_wait(descriptor.raw, &buffer, Int32(buffer.count), timeout)
         if count < 0 {
             let error = Errno.current
-            if error == .interrupted { return [] }
+            if error == .interrupted { return nil }
             throw error
         }
         return unsafe buffer.prefix(Int(count)).map { event in
@@ -192,7 +202,7 @@ public func isWritable(_ descriptor: Int32) -> Bool {
 /// `grace` milliseconds keep their pages.
 ///
 /// The corresponding C functions are `poll` and `madvise` with MADV_DONTNEED.
-public func waitLightly(for descriptor: Int32, grace: Int = 2, milliseconds: Int? = nil) throws(Errno) {
+public func waitLightly(for descriptor: Int32, grace: Int = 50, milliseconds: Int? = nil) throws(Errno) {
     try checkRaw(cordon_wait_lightly(descriptor, Int32(clamping: grace), Int32(clamping: milliseconds ?? -1)))
 }
 

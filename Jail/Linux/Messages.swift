@@ -48,6 +48,22 @@ public struct DescriptorList: ~Copyable, Sendable {
         return numbers.count - 1
     }
 
+    /// Whether there is none.
+    public var isEmpty: Bool { numbers.isEmpty }
+
+    /// Closes the first.
+    public mutating func removeFirst() {
+        guard !numbers.isEmpty else { return }
+        let number = numbers.removeFirst()
+        if number >= 0 { _ = Glibc.close(number) }
+    }
+
+    /// Takes over what another one has.
+    public mutating func append(contentsOf other: inout DescriptorList) {
+        numbers += other.numbers
+        other.numbers = []
+    }
+
     /// The number at an index, still owned by this value.
     public func number(at index: Int) throws(Errno) -> Int32 {
         guard numbers.indices.contains(index), numbers[index] >= 0 else { throw .badMessage }

@@ -19,12 +19,15 @@ public enum Order: Sendable, Hashable {
     /// namespace can tell safely: meanwhile it may be another's outside. While it has none, to the group of the command
     /// that is to have it. Descriptors: the terminal's master.
     case signalForeground(pid: Int32, number: Int32)
-    /// To the spawner: start a command. Descriptors: the command's bytes, its stdin, stdout, stderr, and files through which
-    /// it enters cgroups of its own.
-    case start(groups: Int)
+    /// To the spawner: start a command. Descriptors: its stdin, stdout, stderr, a memory file with the command where that is
+    /// too long for the message, and files through which it enters cgroups of its own.
+    case start(groups: Int, command: CommandRequest?)
     /// To the spawner: have a process stand by for a command, in cgroups of its own already. Descriptors: a socket on which
     /// it takes one `start`, without groups, and says only what fails; and the files through which it enters.
     case standBy(groups: Int)
+
+    /// A command of so many bytes has room in a message.
+    public static let mostCommandBytes = 3072
 
     /// As bytes.
     public var encoded: [UInt8] {
@@ -39,9 +42,10 @@ public enum Order: Sendable, Hashable {
             writer.write(UInt8(2))
             writer.write(Int64(pid))
             writer.write(Int64(number))
-        case .start(let groups):
+        case .start(let groups, let command):
             writer.write(UInt8(3))
             writer.write(UInt64(groups))
+            writer.write(command?.encoded ?? [])
         case .signalForeground(let pid, let number):
             writer.write(UInt8(4))
             writer.write(Int64(pid))
@@ -62,7 +66,9 @@ public enum Order: Sendable, Hashable {
                 filters: try reader.number(as: Int.self), groups: try reader.number(as: Int.self),
                 trees: try reader.number(as: Int.self))
         case 2: self = .signal(pid: try reader.number(as: Int32.self), number: try reader.number(as: Int32.self))
-        case 3: self = .start(groups: try reader.number(as: Int.self))
+        case 3:
+            let groups = try reader.number(as: Int.self), command = try reader.data()
+            self = .start(groups: groups, command: command.isEmpty ? nil : try CommandRequest(command))
         case 4:
             self = .signalForeground(
                 pid: try reader.number(as: Int32.self), number: try reader.number(as: Int32.self))

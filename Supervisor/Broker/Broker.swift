@@ -36,6 +36,8 @@ public struct BrokerSettings: Sendable {
     public var rules = TierRules()
     /// Whether paths count only where a descriptor proves that the client itself can open them.
     public var provesPaths = false
+    /// Whether standard error gets every record of the audit log: the log itself is the user's own file.
+    public var copiesAudit = false
     /// The directory with `jail-init` and the janitor; nil: this program's own.
     public var programs: String?
 
@@ -62,8 +64,12 @@ public final class Broker {
     /// When something in it expires next.
     var cacheTimer: EventLoop.Timer?
     var cacheTimerAt: UInt64 = 0
-    var policyWatch: DirectoryWatch?
+    var policyWatch: PolicyWatch?
     var reloadTimer: EventLoop.Timer?
+    /// How often something has happened to a file of a policy.
+    var policyChanges: UInt64 = 0
+    /// Who waits for the reading that goes on, and for the one behind it; nil: none goes on.
+    var reloadWaiters: (now: [ReloadAnswer], next: [ReloadAnswer])?
     var scrapers: [UInt64: Scraper] = [:]
     var nextScraper: UInt64 = 0
     /// Sessions whose supervisor died, by id.
@@ -95,7 +101,8 @@ public final class Broker {
         }
         environment = callerEnvironment()
         records = Records(
-            state: settings.state, log: Log(threshold: Log.Level(rawValue: settings.logLevel) ?? .warning), loop: loop)
+            state: settings.state, copiesAudit: settings.copiesAudit,
+            log: Log(threshold: Log.Level(rawValue: settings.logLevel) ?? .warning), loop: loop)
         // What the user can write must not weaken what the machine's owner says.
         filters =
             settings.provesPaths

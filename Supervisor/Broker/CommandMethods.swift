@@ -174,6 +174,7 @@ extension Broker {
         event.plan = entry.prepared.planHash
         event.facts = facts
         event.facts.add("number", .count(number))
+        if wish.form != .none { event.facts.add("input", .string(wish.form.rawValue)) }
         let about = try records.tell(event, masked: entry.prepared.jail.maskedValues + allowed.secrets)
         try records.begin(
             .commandStarted(

@@ -30,6 +30,8 @@ final class OpenSession {
     var approved: [String: UInt64] = [:]
     /// What its tiers say now, where their files have changed since; both are asked.
     var current: Engine?
+    /// The files of its policies, as they were last looked for.
+    var policyFiles: [String]
 
     init(
         id: String, name: String?, user: UInt32, prepared: PreparedSession, session: Session, idle: UInt64?,
@@ -39,6 +41,7 @@ final class OpenSession {
         self.name = name
         self.user = user
         self.prepared = prepared
+        policyFiles = prepared.policyFiles
         self.session = session
         self.idle = idle
         self.isBound = isBound
@@ -132,6 +135,7 @@ extension Broker {
         let environment = environment, machine = supervisor.machine, programs = settings.programs
         let rules = settings.rules
         let state = [settings.state].compactMap { $0 }
+        let policyChanges = policyChanges
         sessionsToCome += 1
         if let name { namesToCome.insert(name) }
         var reservation: UInt64?
@@ -167,8 +171,7 @@ extension Broker {
                 do throws(LaunchFailure) {
                     session = try Session(
                         id: id, jail, prepared: prepared.jail, supervisor: supervisor, workers: workers, loop: loop,
-                        limits: limits,
-                        firstCommand: first)
+                        limits: limits, isForOne: isForOne, firstCommand: first)
                 } catch {
                     records.note(.sessionClosed(session: id, at: wallMilliseconds()))
                     throw error.rpc
@@ -182,7 +185,7 @@ extension Broker {
                 arrived()
                 sessions[id] = entry
                 watchIdleness(of: entry)
-                watchPolicies(of: entry)
+                watchPolicies(of: entry, since: policyChanges)
                 then(entry)
             } catch {
                 workers.perform { jail.end() }
@@ -213,7 +216,8 @@ extension Broker {
                         workers.perform(
                             { () -> Result<JailHandle, LaunchFailure> in
                                 Result { () throws(LaunchFailure) in
-                                    try JailHandle.start(prepared.jail, filters: filters, supervisor: supervisor)
+                                    try JailHandle.start(
+                                        prepared.jail, filters: filters, supervisor: supervisor, nests: !isForOne)
                                 }
                             },
                             then: { result in
@@ -223,7 +227,10 @@ extension Broker {
                                 }
                             })
                     }
-                    pool.refill(prepared.planHash, prepared.jail)
+                    // Two jails in the making get into each other's way: the one that somebody waits for goes first.
+                    _ = loop.after(WarmPool.patience) { [weak self] in
+                        self?.pool.refill(prepared.planHash, prepared.jail)
+                    }
                 } catch {
                     failed(error)
                 }

@@ -16,6 +16,9 @@ struct SessionSpecification: Sendable {
     var workspace: String?
     var image: String?
     var limits = RequestLimits()
+    /// The variables of whoever asks, from which the policies pass some; nil: the supervisor's own. They may be secrets, and are
+    /// recorded nowhere.
+    var callerEnvironment: [(name: String, value: String)]?
     /// What its client has shown to be able to open, by the parameter that names it.
     var proofs: [String: FileIdentity] = [:]
 
@@ -61,7 +64,13 @@ struct SessionSpecification: Sendable {
         limits.wall = try params.optionalCount("timeout_ms", 1...UInt64(Int64.max))
         limits.memory = try params.optionalCount("memory", 1...UInt64(Int64.max))
         limits.pids = try params.optionalCount("pids", 1...UInt64(Int64.max))
+        try takeVariables(&params)
+    }
+
+    /// Takes what no journal has of it.
+    mutating func takeVariables(_ params: inout Params) throws(RpcError) {
         limits.environment = try params.variables("env").map { ($0.name, $0.value) }
+        callerEnvironment = try params.callerVariables("caller_env")
     }
 
     /// Refuses paths that came without a proof: whoever asks may have fewer rights than its user.
@@ -93,6 +102,8 @@ struct PreparedSession: Sendable {
     let specification: SessionSpecification
     let workspace: Workspace
     let tiers: PolicyTiers
+    /// The files of policies that were looked for.
+    let policyFiles: [String]
     let engine: Engine
     let policy: Policy
     let jail: PreparedJail
@@ -100,7 +111,8 @@ struct PreparedSession: Sendable {
     let planHash: String
 
     /// - Parameters:
-    ///   - environment: the supervisor's own, which over pipes is the caller's.
+    ///   - environment: the supervisor's own, which over pipes is the caller's. It says which files of policies count, where
+    ///     records, caches and tool chains are; what the policies pass is the caller's, where the specification has it.
     ///   - records: the directories of the supervisor's own records.
     init(
         _ specification: SessionSpecification, environment: [(name: String, value: String)], records: [String],
@@ -115,13 +127,16 @@ struct PreparedSession: Sendable {
         if let policy = specification.policy, !policy.hasPrefix("preset:") {
             try specification.requireShown("policy", policy)
         }
+        var files: [String] = []
         (tiers, engine, policy) = try refusing(policy: specification.policy) { () throws(PolicyError) in
             let tiers = try PolicyTiers(
-                specification.policy, workspace: place.path, environment: environment, rules: rules)
+                specification.policy, workspace: place.path, environment: environment, rules: rules,
+                files: &files)
             var policy = tiers.confinement(machineMemory: machine.memory)
             try policy.tighten(to: specification.limits, machineMemory: machine.memory)
             return (tiers, try tiers.engine(), policy)
         }
+        policyFiles = files
         if specification.image == nil, policy.fileSystem.read.isEmpty, policy.fileSystem.write.isEmpty {
             throw Refusal(
                 LaunchFailure(
@@ -136,12 +151,12 @@ struct PreparedSession: Sendable {
             image = resolved
         }
         let own = if let programs { programs } else { try refusing(Supervisor.ownDirectory) }
-        jail = try prepareJail(
-            policy,
-            PlanRequest(
-                workspace: place.path, directory: place.path, callerEnvironment: environment,
-                setEnvironment: specification.limits.environment.map { (name: $0.0, value: $0.1) }, image: image,
-                programs: own), machine)
+        var request = PlanRequest(
+            workspace: place.path, directory: place.path, callerEnvironment: environment,
+            setEnvironment: specification.limits.environment.map { (name: $0.0, value: $0.1) }, image: image,
+            programs: own)
+        request.askerEnvironment = specification.callerEnvironment
+        jail = try prepareJail(policy, request, machine)
         let encoded = jail.plan.encodedForJail()
         planHash = digest([encoded, Array(jail.filterName.utf8), Array(jail.plan.description.utf8)])
     }

@@ -26,6 +26,8 @@ final class WarmPool {
     private var isClosed = false
     /// What a jail is taken to cost where no counter tells it: PID 1, the spawner and their part of the kernel's memory.
     private static let usualMemory: UInt64 = 2 << 20
+    /// Nanoseconds between a request and the making of a jail for the next one of its kind.
+    static let patience: UInt64 = 5_000_000
 
     init(memory: UInt64, supervisor: Supervisor, filters: FilterStore, workers: Workers, loop: EventLoop) {
         budget = memory

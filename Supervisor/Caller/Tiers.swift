@@ -34,6 +34,8 @@ public struct TierRules: Sendable {
 public struct PolicyTiers: Sendable {
     /// From the machine's owner to the request; the last is the session's.
     public private(set) var tiers: [Tier] = []
+    /// What tells these from others: which files took part, as what, and every byte of them.
+    public private(set) var fingerprint = ""
 
     /// The policy that was asked for, or what stands for it.
     public var session: Policy { tiers[tiers.count - 1].policy }
@@ -45,18 +47,25 @@ public struct PolicyTiers: Sendable {
 
     /// Reads all of them.
     ///
-    /// - Parameter named: what `--policy` names; nil for a trusted project's own policy, else preset:agent.
+    /// - Parameters:
+    ///   - named: what `--policy` names; nil for a trusted project's own policy, else preset:agent.
+    ///   - files: gets the names of the files that were looked for, also of those that are not there or that are wrong: where one
+    ///     of them changes, so may all of this.
     /// - Throws: `PolicyError` with everything that is wrong in all of the files, their own examples included.
     public init(
         _ named: String?, workspace: String, environment: [(name: String, value: String)],
-        rules: TierRules = TierRules()
+        rules: TierRules = TierRules(), files: inout [String]
     ) throws(PolicyError) {
-        let reference = try rules.chosen(named)
         var diagnostics: [Diagnostic] = []
         var projectSources: [PolicySource] = []
+        var parts: [[UInt8]] = []
+        var looked = [Self.systemFile, workspace + "/" + Self.projectFile]
+        defer { files = looked }
+        let reference = try rules.chosen(named)
         func load(_ name: Tier.Name, _ reference: String) -> Tier? {
             do throws(PolicyError) {
-                let read = try readPolicy(reference, presetTests: false)
+                let read = try readPolicy(reference, presetTests: false, looking: { looked.append($0) })
+                parts += read.sources.flatMap { [pathBytes($0.path), $0.bytes] }
                 if name == .project { projectSources = read.sources }
                 // A preset's own were checked when Cordon was built.
                 let failures = reference.hasPrefix("preset:") ? [] : try read.policy.failedExamples()
@@ -69,7 +78,9 @@ public struct PolicyTiers: Sendable {
         }
         if exists(Self.systemFile) { tiers += [load(.system, Self.systemFile)].compactMap { $0 } }
         for file in rules.machine { tiers += [load(.system, file)].compactMap { $0 } }
-        if let file = Self.userFile(environment), exists(file) { tiers += [load(.user, file)].compactMap { $0 } }
+        let userFile = Self.userFile(environment)
+        looked += [userFile].compactMap { $0 }
+        if let file = userFile, exists(file) { tiers += [load(.user, file)].compactMap { $0 } }
         let project = workspace + "/" + Self.projectFile
         var isTrustedProject = false
         if exists(project) {
@@ -80,17 +91,16 @@ public struct PolicyTiers: Sendable {
         }
         if !isTrustedProject { tiers += [load(.session, reference ?? Self.defaultPolicy)].compactMap { $0 } }
         guard diagnostics.isEmpty else { throw PolicyError(diagnostics: diagnostics) }
+        fingerprint = digest(tiers.flatMap { [Array($0.name.rawValue.utf8), pathBytes($0.policy.name)] } + parts)
     }
 
-    /// The directories in which files lie, or could come to lie, that have a say: without those that they extend.
-    public static func directories(
-        _ reference: String?, workspace: String, environment: [(name: String, value: String)],
+    /// Reads all of them, for who does not ask again.
+    public init(
+        _ named: String?, workspace: String, environment: [(name: String, value: String)],
         rules: TierRules = TierRules()
-    ) -> [String] {
-        var files = [systemFile, workspace + "/" + projectFile] + rules.machine
-        if let file = userFile(environment) { files.append(file) }
-        if let reference, !reference.hasPrefix("preset:") { files.append(reference) }
-        return files.compactMap(parentPath)
+    ) throws(PolicyError) {
+        var files: [String] = []
+        try self.init(named, workspace: workspace, environment: environment, rules: rules, files: &files)
     }
 
     /// One policy that confines as all of them do.
@@ -230,10 +240,11 @@ public struct PolicySource: Sendable {
 
 /// Reads a policy from a file or a preset.
 public func readPolicy(
-    _ reference: String, presetTests: Bool = true
+    _ reference: String, presetTests: Bool = true, looking: (String) -> Void = { _ in }
 ) throws(PolicyError) -> (policy: Policy, sources: [PolicySource]) {
     var sources: [PolicySource] = []
     let policy = try Policy.load(reference, presetTests: presetTests) { (path) throws(FileReadFailure) in
+        looking(path)
         do throws(Errno) {
             // A FIFO would be waited for without end, and a device read without one.
             let file = try open(path, [.readOnly, .nonBlocking])

@@ -12,6 +12,8 @@ struct CommandGroups: ~Copyable, Sendable {
     private let files: CounterFiles
     /// A version 2 group, which dies by one write.
     private let killable: String?
+    /// Whether somebody is in that one, as the kernel says.
+    private let events: Descriptor?
     /// Whether that one has all controllers.
     private let isUnified: Bool
     /// Files through which the command enters, open.
@@ -52,11 +54,17 @@ struct CommandGroups: ~Copyable, Sendable {
             throw error
         }
         self.killable = killable
+        events = Self.openEvents(of: killable)
         self.isUnified = isUnified
         self.counters = counters
         files = CounterFiles(counters)
         directories = making.directories
         entrances = making.finish()
+    }
+
+    private static func openEvents(of group: String?) -> Descriptor? {
+        guard let group else { return nil }
+        return try? open(group + "/cgroup.events", .readOnly)
     }
 
     /// What was made so far.
@@ -122,11 +130,21 @@ struct CommandGroups: ~Copyable, Sendable {
     /// Kills whatever is in them.
     func kill() {
         if let killable {
+            // To look is cheap, and to kill waits for everybody on the machine who changes a group.
+            if isVacant { return }
             // It fails only when the group is gone, and then there is nobody to kill.
             try? writeText("1", to: killable + "/cgroup.kill")
             return
         }
         killOneByOne()
+    }
+
+    /// Whether the kernel says that no live process is in them; a dead one leaves before its death is told.
+    private var isVacant: Bool {
+        guard let raw = events.read({ $0.raw }) else { return false }
+        var buffer = [UInt8](repeating: 0, count: 64)
+        guard let count = try? Linux.read(raw, at: 0, into: &buffer) else { return false }
+        return buffer[..<count].starts(with: Array("populated 0\n".utf8))
     }
 
     /// Version 1 has no such write. Nothing new can start once the limit on tasks is zero, so the list gets shorter.

@@ -6,7 +6,8 @@ struct RunClock {
     private(set) var wallDeadline: UInt64?
     private let wallLimit: UInt64?
     private let cpuLimitMicroseconds: UInt64?
-    private let processors: UInt64
+    /// Asked once: the C library opens a file for it.
+    private static let processors = UInt64(max(1, processorCount()))
 
     init(wall: UInt64?, cpu: UInt64?) {
         let now = monotonicNanoseconds()
@@ -15,7 +16,6 @@ struct RunClock {
         cpuLimitMicroseconds = cpu.map { $0.multipliedReportingOverflow(by: 1000) }.map {
             $0.overflow ? .max : $0.partialValue
         }
-        processors = UInt64(max(1, processorCount()))
     }
 
     /// The command's time starts with the command; until then the same limit holds for the set-up.
@@ -39,6 +39,6 @@ struct RunClock {
         guard let limit = cpuLimitMicroseconds else { return nil }
         // At least once a day.
         let left = min(limit - min(limit, used), 86_400_000_000)
-        return now + max(left * 1000 / processors, 1_000_000)
+        return now + max(left * 1000 / Self.processors, 1_000_000)
     }
 }

@@ -9,7 +9,6 @@ final class GateClient {
     private let socket: Descriptor
     private let broker: Broker
     private let loop: EventLoop
-    private var taken: UInt64 = 0
     private var timer: EventLoop.Timer?
 
     init(_ socket: consuming Descriptor, _ broker: Broker, _ loop: EventLoop) {
@@ -36,11 +35,12 @@ final class GateClient {
             var message = try receive(on: socket.raw, capacity: 16, wait: false)
             switch message.bytes.first.flatMap(GateWord.init) {
             case .connection?:
-                taken += 1
+                // Before anything is done with it: one that ends this process must not end the next one too.
+                try send([GateWord.taken.rawValue], on: socket.raw)
                 var clients = message.takeDescriptors()
                 try serve(try clients.take(0))
             case .reload?: broker.reload()
-            case .idle?, nil:
+            case .taken?, .idle?, nil:
                 // The service is gone, or is not what it should be.
                 loop.stop()
             }
@@ -59,8 +59,7 @@ final class GateClient {
     }
 
     private func tellIdleness() {
-        let count = (0..<8).map { UInt8(truncatingIfNeeded: taken >> (8 * (7 - UInt64($0)))) }
         // Where that fails the service is gone, which is heard too.
-        try? send([GateWord.idle.rawValue] + count, on: socket.raw)
+        try? send([GateWord.idle.rawValue], on: socket.raw)
     }
 }

@@ -151,6 +151,7 @@ struct DaemonOptions {
         if let gate {
             self.mode = .gate(gate)
             settings.provesPaths = true
+            settings.copiesAudit = true
             return
         }
         guard let mode else { throw usage("--stdio or --socket is needed") }

@@ -130,7 +130,9 @@ public final class Journal {
             let state = try known(id)
             guard !state.running.contains(number) else { throw invalid("command \(number) of \(id) is running") }
             let result = try commit([.forgotten(session: state.serial, number: number)], isNew: false)
-            coverages = coverages.filter { $0.key.session != state.serial || $0.key.number != number }
+            for stream in JournalStream.allCases {
+                coverages[StreamKey(session: state.serial, number: number, stream: stream)] = nil
+            }
             compaction.hasVictims = true
             return result
         case .note(let id, let at, let text):

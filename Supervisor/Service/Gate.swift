@@ -1,7 +1,7 @@
 // The loop of the service: who connects is looked up, and handed to a supervisor that runs as that user.
 //
 // It runs as root, so it reads nothing that a user sends: credentials come from the kernel, rules from a file of root's, and
-// from a supervisor nine bytes that are compared with what is known. It never waits for anybody but in its poller.
+// from a supervisor one byte that is compared with what is known. It never waits for anybody but in its poller.
 internal import Linux
 internal import Wire
 
@@ -93,28 +93,28 @@ final class Gate {
         if isStopping { return refuse(client, "the service is stopping") }
         if let service = users[peer.user] { return service.take(client) }
         let account = Account(user: peer.user, group: peer.group)
-        guard let rule = rules.rule(for: account) else {
+        guard let rights = rules.rights(of: account) else {
             return refuse(
                 client,
                 peer.user == 0
                     ? "root is not served: run cordon without CORDON_SOCKET"
                     : "user \(account.description) may not use this service: no [[allow]] names it")
         }
-        start(account, rule, client)
+        start(account, rights, client)
     }
 
-    private func start(_ account: Account, _ rule: ServiceRules.Rule, _ client: consuming Descriptor) {
+    private func start(_ account: Account, _ rights: ServiceRules.Rights, _ client: consuming Descriptor) {
         do throws(Errno) {
-            let entrances = try groups.make(for: account.user, rule)
+            let entrances = try groups.make(for: account.user, rights)
             try prepareState(of: account)
             var pair = try makeSocketPair()
             let ours = try pair.takeReading(), theirs = try pair.takeWriting()
             try ours.setNonBlocking(true)
             let process = try startChild(
-                program, arguments: arguments(account, rule), environment: environment(account),
+                program, arguments: arguments(account, rights), environment: environment(account),
                 descriptor: theirs.raw, entrances: entrances)
             let number = process.endDescriptor, control = ours.raw
-            let service = UserService(account, rule, process: process, control: ours)
+            let service = UserService(account, rights, process: process, control: ours)
             users[account.user] = service
             try watch(number, .process(account.user))
             try watch(control, .control(account.user))
@@ -146,16 +146,18 @@ final class Gate {
     private func stateDirectory(_ account: Account) -> String { state + "/\(account.user)" }
 
     /// What the supervisor is to become, before it reads anything, and what its user may.
-    private func arguments(_ account: Account, _ rule: ServiceRules.Rule) -> [String] {
+    private func arguments(_ account: Account, _ rights: ServiceRules.Rights) -> [String] {
         let groups = account.groups.map { "\($0.number)" }
         var words = [
             "cordon-supervisor", "--gate", "3", "--become",
-            "\(account.user):\(groups[0]):" + groups.joined(separator: ","), "--state", stateDirectory(account),
+            // The primary one beside itself would be one to drop for a jail, which takes newgidmap(1).
+            "\(account.user):\(groups[0]):" + groups.dropFirst().joined(separator: ","), "--state",
+            stateDirectory(account),
         ]
-        for policy in rule.policies ?? [] { words += ["--allow-policy", policy] }
-        if let tier = rule.tier { words += ["--tier", tier] }
-        if let sessions = rule.sessions { words += ["--sessions", "\(sessions)"] }
-        if let idle = rule.idle { words += ["--idle", "\(idle)ms"] }
+        for policy in rights.policies ?? [] { words += ["--allow-policy", policy] }
+        if let tier = rights.tier { words += ["--tier", tier] }
+        if let sessions = rights.sessions { words += ["--sessions", "\(sessions)"] }
+        if let idle = rights.idle { words += ["--idle", "\(idle)ms"] }
         return words
     }
 
@@ -172,7 +174,7 @@ final class Gate {
         guard let service = users[user], let control = service.controlNumber else { return forget(token) }
         do throws(Errno) {
             let message = try receive(on: control, capacity: 16, wait: false)
-            if service.isIdle(message.bytes) || message.bytes.isEmpty { leave(service, token) }
+            if service.hear(message.bytes) { leave(service, token) }
         } catch {
             if error != .again { leave(service, token) }
         }
@@ -239,7 +241,7 @@ final class Gate {
         for service in users.values where service.state == .running {
             let account = service.account
             let now = Account(user: account.user, group: account.groups[0].number)
-            if rules.rule(for: now) == service.rule, now.groups == account.groups {
+            if rules.rights(of: now) == service.rights, now.groups == account.groups {
                 service.reload()
             } else {
                 put("user \(account.description) has other rights now: its sessions are ended")

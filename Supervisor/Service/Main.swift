@@ -32,6 +32,9 @@ struct Service {
         }
         do throws(Errno) {
             setFileModeMask(0o022)
+            // What somebody left open, no user's supervisor is to have.
+            let isActivated = if case .activated = options.mode { true } else { false }
+            try closeDescriptors(from: 3, except: isActivated ? 3 : -1)
             let signals = try SignalSource([Signal.terminate, Signal.interrupt, Signal.hangUp])
             // As systemd names it (StateDirectory=, systemd.exec(5)).
             let state = path("STATE_DIRECTORY", "/var/lib/cordon")
@@ -46,7 +49,7 @@ struct Service {
             notify(options, "STOPPING=1")
             if case .socket(let path) = options.mode { try? unlink(path) }
         } catch {
-            put("\(error.message)")
+            put(error == .busy ? "another cordon-service runs here" : error.message)
             exitNow(125)
         }
     }

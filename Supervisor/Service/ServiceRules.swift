@@ -8,9 +8,14 @@ struct ServiceRules {
     let rules: [Rule]
 
     /// One `[[allow]]`.
-    struct Rule: Hashable {
+    struct Rule {
         var users: [Selector] = []
         var groups: [Selector] = []
+        var rights = Rights()
+    }
+
+    /// What somebody may.
+    struct Rights: Hashable {
         /// What a session's policy may be, the first where none is named; nil: anything.
         var policies: [String]?
         /// A policy that holds for all that these users do, beside the machine's own.
@@ -71,18 +76,18 @@ struct ServiceRules {
                 "`[[allow]]` names nobody", at: node.location, remedy: "write `users` or `groups`; \"*\" is everybody")
         }
         if let policies = table.list("policies", policy) {
-            rule.policies = policies.map(\.value)
+            rule.rights.policies = policies.map(\.value)
             if policies.isEmpty {
                 findings.report(
                     "`allow.policies` is empty", at: table.entry("policies")?.location,
                     remedy: "leave it out for any policy, or the whole `[[allow]]` for none")
             }
         }
-        rule.tier = table.read("tier", absolutePath)?.value
-        rule.sessions = table.read("sessions", count)?.value
-        rule.memory = table.read("memory", size)?.value
-        rule.pids = table.read("pids", count)?.value
-        rule.idle = table.read("idle", duration)?.value
+        rule.rights.tier = table.read("tier", absolutePath)?.value
+        rule.rights.sessions = table.read("sessions", count)?.value
+        rule.rights.memory = table.read("memory", size)?.value
+        rule.rights.pids = table.read("pids", count)?.value
+        rule.rights.idle = table.read("idle", duration)?.value
         return rule
     }
 
@@ -120,16 +125,16 @@ struct ServiceRules {
         return UInt64(number)
     }
 
-    /// The rule for an account; nil: it may not use the service. Root never does: its own supervisor has all rights already,
+    /// What an account may; nil: it may not use the service. Root never does: its own supervisor has all rights already,
     /// and this one is here so that none has more than its user.
-    func rule(for account: Account) -> Rule? {
+    func rights(of account: Account) -> Rights? {
         guard account.user != 0 else { return nil }
         return rules.first { rule in
             rule.users.contains { $0.means(account.user, account.name) }
                 || rule.groups.contains { selector in
                     account.groups.contains { selector.means($0.number, $0.name) }
                 }
-        }
+        }?.rights
     }
 }
 

@@ -3,13 +3,22 @@ internal import Linux
 internal import Machine
 
 /// Where the groups of all users are made.
-struct ServiceGroups {
+final class ServiceGroups {
     private let tree: CgroupTree
+    /// Two services in one group would take each other's users for remains.
+    private let lock: Descriptor?
 
-    /// Inside of the groups that this process is in. On version 2 it goes to a leaf first, since a group that gives
+    /// Inside of the groups that this process is in; `EBUSY` where another service is there already. On version 2 it goes to a leaf first, since a group that gives
     /// controllers to others holds no process itself (cgroups(7)).
     init() throws(Errno) {
         tree = CgroupTree.own()
+        if let base = tree.bases.first {
+            let directory = try open(base, [.readOnly, .directory])
+            guard try tryLock(directory.raw) else { throw .busy }
+            lock = consume directory
+        } else {
+            lock = nil
+        }
         guard tree.layout == .version2, let base = tree.unified else { return }
         if tree.mustLeave {
             try makeDirectoryIfMissing(base + "/cordon-service")
@@ -29,8 +38,10 @@ struct ServiceGroups {
     ///
     /// - Returns: the files by which a process enters.
     /// - Throws: `ENOTSUP` for a limit that no group here can hold.
-    func make(for user: UInt32, _ rule: ServiceRules.Rule) throws(Errno) -> [String] {
-        guard rule.memory == nil || tree.has(.memory), rule.pids == nil || tree.has(.pids) else { throw .notSupported }
+    func make(for user: UInt32, _ rights: ServiceRules.Rights) throws(Errno) -> [String] {
+        guard rights.memory == nil || tree.has(.memory), rights.pids == nil || tree.has(.pids) else {
+            throw .notSupported
+        }
         var entrances: [String] = []
         // Controllers that share a hierarchy share a directory.
         for directory in Set(directories(user)).sorted() {
@@ -53,11 +64,11 @@ struct ServiceGroups {
             }
             entrances.append(entrance + "/cgroup.procs")
         }
-        try limit(user, rule)
+        try limit(user, rights)
         return entrances
     }
 
-    private func limit(_ user: UInt32, _ rule: ServiceRules.Rule) throws(Errno) {
+    private func limit(_ user: UInt32, _ rights: ServiceRules.Rights) throws(Errno) {
         func set(_ controller: CgroupController, _ value: UInt64?, _ old: String, _ unified: String) throws(Errno) {
             if let base = tree.hierarchies[controller] {
                 // Version 1 calls no limit −1 for memory and "max" for processes.
@@ -67,8 +78,8 @@ struct ServiceGroups {
                 try writeText(value.map { "\($0)" } ?? "max", to: base + "/cordon-user-\(user)/" + unified)
             }
         }
-        try set(.memory, rule.memory, "memory.limit_in_bytes", "memory.max")
-        try set(.pids, rule.pids, "pids.max", "pids.max")
+        try set(.memory, rights.memory, "memory.limit_in_bytes", "memory.max")
+        try set(.pids, rights.pids, "pids.max", "pids.max")
     }
 
     /// Kills whatever is left in a user's groups, and removes them. It waits for deaths, so it has a process of its own.

@@ -15,23 +15,23 @@ final class UserService {
     }
 
     let account: Account
-    let rule: ServiceRules.Rule
+    let rights: ServiceRules.Rights
     private(set) var state = State.running
     private(set) var process: ProcessHandle
     /// To the supervisor: connections and wishes. Closed when it is to go.
     private var control: Descriptor?
-    /// How many connections it was given.
-    private var given: UInt64 = 0
+    /// Connections that it was given and has not taken, oldest first.
+    private var given = DescriptorList()
     private var waiting = DescriptorList()
     /// No user makes the service hold more than this.
     private static let mostWaiting = 64
 
     init(
-        _ account: Account, _ rule: ServiceRules.Rule, process: consuming ProcessHandle,
+        _ account: Account, _ rights: ServiceRules.Rights, process: consuming ProcessHandle,
         control: consuming Descriptor
     ) {
         self.account = account
-        self.rule = rule
+        self.rights = rights
         self.process = process
         self.control = consume control
     }
@@ -39,40 +39,44 @@ final class UserService {
     /// The number of the socket to the supervisor, while it has one.
     var controlNumber: Int32? { control.read { $0.raw } }
 
-    /// Gives it a connection, or keeps that for the next supervisor. One that it has no room for is closed.
+    /// Gives it a connection, or keeps that for the next supervisor. One that there is no room for is closed.
     func take(_ client: consuming Descriptor) {
-        guard state == .running else {
-            if waiting.count < Self.mostWaiting { waiting.append(client) }
-            return
+        if state == .running {
+            guard given.count < Self.mostWaiting else { return }
+            do throws(Errno) {
+                // The supervisor gets a descriptor of its own.
+                try tell(.connection, [client.raw])
+                given.append(client)
+                return
+            } catch {
+                // Who does not read has to do without. One that is dead is heard of in a moment, and the next one serves.
+                guard error == .brokenPipe || error == .connectionReset else { return }
+            }
         }
-        let number = client.raw
-        guard tell(.connection, number) else { return }
-        given += 1
-        // The supervisor has a descriptor of its own.
-        _ = consume client
+        if waiting.count < Self.mostWaiting { waiting.append(client) }
     }
 
     /// Has it read its policies again.
-    func reload() { _ = tell(.reload) }
+    func reload() { try? tell(.reload) }
 
-    /// Never waits: whoever does not read its messages has to do without them.
-    private func tell(_ word: GateWord, _ descriptor: Int32? = nil) -> Bool {
-        guard let control = controlNumber else { return false }
-        do throws(Errno) {
-            try send([word.rawValue], descriptors: descriptor.map { [$0] } ?? [], on: control)
-            return true
-        } catch {
-            return false
-        }
+    /// Never waits.
+    private func tell(_ word: GateWord, _ descriptors: [Int32] = []) throws(Errno) {
+        guard let control = controlNumber else { throw .brokenPipe }
+        try send([word.rawValue], descriptors: descriptors, on: control)
     }
 
-    /// What the supervisor says: that it has nobody, after so many connections. It is not believed but compared.
+    /// What the supervisor says; it is not believed but compared.
     ///
-    /// - Returns: whether it may go; false also for what is no such message.
-    func isIdle(_ message: [UInt8]) -> Bool {
-        guard message.count == 9, message[0] == GateWord.idle.rawValue else { return false }
-        let count = message.dropFirst().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-        return state == .running && count == given
+    /// - Returns: whether it may go.
+    func hear(_ message: [UInt8]) -> Bool {
+        guard message.count == 1, let word = GateWord(rawValue: message[0]) else { return true }
+        switch word {
+        case .taken:
+            given.removeFirst()
+            return false
+        case .idle: return given.isEmpty
+        case .connection, .reload: return true
+        }
     }
 
     /// Sends it away: at end-of-file it ends its sessions, and goes.
@@ -89,10 +93,11 @@ final class UserService {
         process = cleaner
     }
 
-    /// Those who wait, for the next.
+    /// Those who were not taken, for the next.
     func takeWaiting() -> DescriptorList {
-        var taken = DescriptorList()
-        swap(&taken, &waiting)
-        return taken
+        var all = DescriptorList()
+        swap(&all, &given)
+        all.append(contentsOf: &waiting)
+        return all
     }
 }

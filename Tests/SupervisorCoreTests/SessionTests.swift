@@ -18,7 +18,8 @@ final class Fixture {
     let workers: Workers
     private let prepared: PreparedJail
 
-    init(_ sections: String = "", limits: SessionLimits = SessionLimits()) throws {
+    /// - Parameter isForOne: whether the jail is one command's own.
+    init(_ sections: String = "", limits: SessionLimits = SessionLimits(), isForOne: Bool = false) throws {
         let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent().path
         // As every program that writes to pipes of others.
@@ -40,7 +41,7 @@ final class Fixture {
             id: "test",
             try JailHandle.start(
                 prepared, filters: FilterStore.standard(home: nil, cacheHome: nil), supervisor: supervisor),
-            supervisor: supervisor, workers: workers, loop: loop, limits: limits)
+            supervisor: supervisor, workers: workers, loop: loop, limits: limits, isForOne: isForOne)
     }
 
     deinit {

@@ -263,7 +263,10 @@ int cordon_spawn_command(const struct cordon_command *command, int *failed);
 /// single-threaded programs. Zero in the copy; the pid, or -errno.
 int cordon_fork_sibling(void);
 
-/// As the child of `cordon_spawn_command`, in the calling process: between its steps there must be no Swift that could
+/// Default actions for all signals, and none blocked.
+void cordon_reset_signals(void);
+
+/// As the child of `cordon_spawn_command`, but for the signals, which were reset before, in the calling process: between its steps there must be no Swift that could
 /// allocate or throw. Returns -errno only where it fails, with the same steps; what was done until then stays done.
 int cordon_become_command(const struct cordon_command *command, int *failed);
 
@@ -280,6 +283,9 @@ int cordon_open_path(const char *path);
 /// go (madvise(2), MADV_DONTNEED) and the wait goes on. One C function, since returning to Swift in between would bring
 /// the pages back. 0, or -errno.
 int cordon_wait_lightly(int descriptor, int grace, int timeout);
+
+/// Lets go of the program's own pages; what is needed again comes from the page cache.
+void cordon_drop_text(void);
 
 /// prctl(2) with PR_SET_NAME.
 void cordon_set_name(const char *name);

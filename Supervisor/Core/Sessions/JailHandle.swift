@@ -7,8 +7,10 @@ internal import Synchronization
 
 /// A running jail. It is ended when the last holder lets go of it, if nobody has ended it before.
 public final class JailHandle: Sendable {
-    /// Nil once it has ended.
+    /// Nil once it has ended, or is being ended.
     private let jail: Mutex<Jail?>
+    /// Held by who ends it, which takes milliseconds. Nobody who only looks waits for that.
+    private let ending = Mutex(())
     /// What it was made from.
     public let prepared: PreparedJail
     /// The loop watches these; they are open as long as the jail has not ended.
@@ -17,25 +19,27 @@ public final class JailHandle: Sendable {
 
     /// Makes a jail; when this returns, its processes exist and have their orders. It takes milliseconds.
     ///
+    /// - Parameter nests: whether commands may have cgroups of their own; one whose jail it is needs none.
     /// - Throws: `LaunchFailure` where the supervisor's own part of the start fails. What fails inside is told by the first
     ///   command.
     public static func start(
-        _ prepared: PreparedJail, filters store: FilterStore, supervisor: Supervisor
+        _ prepared: PreparedJail, filters store: FilterStore, supervisor: Supervisor, nests: Bool = true
     ) throws(LaunchFailure) -> JailHandle {
         try supervisor.requireJanitor()
         let filters = try supervisor.filterFiles(named: prepared.filterName) { () throws(LaunchFailure) in
             try store.outside(of: prepared.writableTrees).programs(for: prepared.filters, named: prepared.filterName)
         }
         return JailHandle(
-            try Jail.start(prepared.plan, filters: filters, supervisor: supervisor, nests: true), prepared)
+            try Jail.start(prepared.plan, filters: filters, supervisor: supervisor, nests: nests), prepared,
+            nests: nests)
     }
 
-    private init(_ jail: consuming Jail, _ prepared: PreparedJail) {
+    private init(_ jail: consuming Jail, _ prepared: PreparedJail, nests: Bool) {
         self.prepared = prepared
         control = jail.control.raw
         endDescriptor = jail.process.endDescriptor
         spawner = jail.spawner.raw
-        nesting = jail.cgroups.read { $0.nesting }
+        nesting = nests ? jail.cgroups.read { $0.nesting } : nil
         self.jail = Mutex(consume jail)
     }
 
@@ -68,6 +72,11 @@ public final class JailHandle: Sendable {
                 }
             } ?? nil
         }
+    }
+
+    /// Microseconds of processor time of that.
+    var cpuMicroseconds: UInt64? {
+        jail.withLock { jail in jail.read { $0.cgroups.read { $0.cpuMicroseconds() } ?? nil } ?? nil }
     }
 
     func order(
@@ -142,8 +151,8 @@ public final class JailHandle: Sendable {
 
     /// Kills everything in it, waits until it is dead and nothing is left of it.
     public func end() {
-        jail.withLock { jail in
-            guard var own = jail.take() else { return }
+        ending.withLock { _ in
+            guard var own = jail.withLock({ jail in jail.take() }) else { return }
             own.end()
         }
     }

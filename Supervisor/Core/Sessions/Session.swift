@@ -39,6 +39,8 @@ public final class Session {
     private let guarantees: GuaranteeNames
     private let handle: JailHandle
     private var jail: SessionJail?
+    /// Whether its jail is one command's own, and ends with it.
+    private let isForOne: Bool
     private var commands: [UInt64: SessionCommand] = [:]
     /// Commands that wait for their turn, in the order of their requests.
     private var waiting: [SessionCommand] = []
@@ -64,16 +66,19 @@ public final class Session {
     /// - Parameters:
     ///   - prepared: what this session's commands get, and what is masked in what they say; nil: as the jail was made. A jail
     ///     that was made before it was asked for has the same plan, and knows nothing of this session's variables.
+    ///   - isForOne: whether its jail is one command's own: that has the jail's limits and counters, needs no groups inside of
+    ///     them, and the jail ends with it.
     ///   - firstCommand: the number of the first command.
     public init(
         id: String, _ handle: JailHandle, prepared own: PreparedJail? = nil, supervisor: Supervisor, workers: Workers,
         loop: EventLoop,
-        limits: SessionLimits = SessionLimits(), firstCommand: UInt64 = 1
+        limits: SessionLimits = SessionLimits(), isForOne: Bool = false, firstCommand: UInt64 = 1
     ) throws(LaunchFailure) {
         self.id = id
         nextNumber = firstCommand
         prepared = own ?? handle.prepared
         self.handle = handle
+        self.isForOne = isForOne
         self.loop = loop
         self.workers = workers
         self.limits = limits
@@ -91,7 +96,7 @@ public final class Session {
             whenFailed = nil
             told?()
         }
-        prepareSpares()
+        if !isForOne { prepareSpares() }
     }
 
     deinit { close() }
@@ -140,9 +145,8 @@ public final class Session {
         let jail = try openJail()
         let spare = try takeSpare(jail, hasOwnLimits: request.memory != nil || request.pids != nil)
         let command = SessionCommand(
-            id: nextNumber, request, jail: jail, spare: spare, masked: prepared.maskedValues + request.secrets,
-            guarantees: guarantees,
-            loop: loop, dispose: disposing)
+            id: nextNumber, request, jail: jail, spare: spare, ownsJail: isForOne,
+            masked: prepared.maskedValues + request.secrets, guarantees: guarantees, loop: loop, dispose: disposing)
         nextNumber += 1
         commands[command.id] = command
         command.whenEnded { [weak self, unowned command] in self?.finished(command) }
@@ -206,8 +210,9 @@ public final class Session {
         for command in waiting { command.abandon() }
         jail?.end()
         jail = nil
-        spares.compactMap(\.groups).forEach(disposing)
+        let left = spares.compactMap(\.groups)
         spares = []
+        workers.perform { _ = left }
         // Who ends it holds it until it has.
         if let then { workers.perform({ [handle] in handle.end() }, then: then) }
     }
@@ -215,14 +220,15 @@ public final class Session {
     /// What a command gets: what was made before, if it is there. Limits of its own could end a process that stands by, so
     /// such a command has none.
     private func takeSpare(_ jail: SessionJail, hasOwnLimits: Bool) throws(LaunchFailure) -> Spare {
+        if isForOne { return Spare() }
         if !hasOwnLimits, !spares.isEmpty { return spares.removeFirst() }
         return Spare(groups: try jail.makeGroups(), standby: nil)
     }
 
     /// Removing groups takes as long as a report: nobody waits for it.
-    private var disposing: (CommandGroupsBox) -> Void {
-        { [workers] groups in
-            let box = Handover(groups)
+    private var disposing: (consuming CommandGroupsBox) -> Void {
+        { [workers] (groups: consuming CommandGroupsBox) in
+            let box = Handover(consume groups)
             workers.perform { _ = box.take() }
         }
     }
@@ -250,15 +256,27 @@ public final class Session {
         if isQueued { waiting.removeAll { $0 === command } } else { runningCount -= 1 }
         statistics.add(command.outcome, bytes: command.produced.output + command.produced.errors)
         ended.append(command.id)
-        // What a background command left running goes on until somebody wants it to end.
-        if ended.count > limits.remembered, let place = ended.firstIndex(where: { commands[$0]?.hasSurvivors != true })
-        {
-            let oldest = ended.remove(at: place)
-            commands[oldest] = nil
-            whenForgotten?(oldest)
+        if ended.count > limits.remembered {
+            // The caller waits for its answer, and nobody for this, unless there is never a quiet moment.
+            if ended.count > limits.remembered + 64 {
+                forgetOldest()
+            } else {
+                loop.later { [weak self] in self?.forgetOldest() }
+            }
         }
+        if isForOne { return }
         if !isQueued, !waiting.isEmpty, isOpen { start(waiting.removeFirst()) }
         prepareSpares()
+    }
+
+    private func forgetOldest() {
+        // What a background command left running goes on until somebody wants it to end.
+        guard ended.count > limits.remembered,
+            let place = ended.firstIndex(where: { commands[$0]?.hasSurvivors != true })
+        else { return }
+        let oldest = ended.remove(at: place)
+        commands[oldest] = nil
+        whenForgotten?(oldest)
     }
 
     private func prepareSpares() {

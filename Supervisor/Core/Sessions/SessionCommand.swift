@@ -68,6 +68,12 @@ public final class SessionCommand {
     private let jail: SessionJail
     private var groups: CommandGroupsBox?
     private var standby: Standby?
+    /// Whether the jail is its own: what that counts is what it used, and its end is the jail's.
+    private let ownsJail: Bool
+    /// Microseconds of processor time that its jail's set-up took.
+    private var setUpTime: UInt64 = 0
+    /// What its jail counted, once that is being ended.
+    private var jailUsage: CgroupUsage?
     private var output: CommandStream, errors: CommandStream
     private var input: CommandInput
     private var pid: Int32?
@@ -81,21 +87,22 @@ public final class SessionCommand {
     private var death: SessionJail.Death?
     private var endHandlers: [() -> Void] = []
     private var outputHandlers: [() -> Void] = []
-    private let dispose: (CommandGroupsBox) -> Void
+    private let dispose: (consuming CommandGroupsBox) -> Void
 
     /// A stream that is given up when a command is dead but its pipe is held: the call must not hang.
     private static let patience: UInt64 = 1_000_000_000
 
     /// - Parameter dispose: takes groups that are not needed any more; removing them takes as long as a report.
     init(
-        id: UInt64, _ request: SessionRequest, jail: SessionJail, spare: Spare, masked: [String],
-        guarantees: GuaranteeNames, loop: EventLoop, dispose: @escaping (CommandGroupsBox) -> Void
+        id: UInt64, _ request: SessionRequest, jail: SessionJail, spare: Spare, ownsJail: Bool, masked: [String],
+        guarantees: GuaranteeNames, loop: EventLoop, dispose: @escaping (consuming CommandGroupsBox) -> Void
     ) {
         self.id = id
         self.request = request
         self.jail = jail
         groups = spare.groups
         standby = spare.standby
+        self.ownsJail = ownsJail
         self.loop = loop
         self.dispose = dispose
         outcome = Outcome(reason: .error, guarantees: guarantees)
@@ -226,8 +233,18 @@ public final class SessionCommand {
 
     /// What it used, and while it runs, what it has used so far.
     public var usage: CgroupUsage {
-        guard state != .ended, let groups else { return outcome.usage }
-        return groups.groups.usageWithTime()
+        state == .ended ? outcome.usage : counted ?? outcome.usage
+    }
+
+    /// What the kernel counts for it; nil on a machine without cgroups.
+    private var counted: CgroupUsage? {
+        guard ownsJail else { return groups?.groups.usageWithTime() }
+        return jailUsage
+            ?? jail.usage.map { usage in
+                var own = usage
+                own.cpuMicroseconds = own.cpuMicroseconds.map { $0 - min($0, setUpTime) }
+                return own
+            }
     }
 
     /// Milliseconds since its start, or from its start to its end.
@@ -241,6 +258,8 @@ public final class SessionCommand {
         self.pid = pid
         state = .running
         startedAt = monotonicNanoseconds()
+        // It is read a little late, so it is bounded by what a set-up can have used.
+        if ownsJail { setUpTime = min(jail.cpuMicroseconds ?? 0, 20_000) }
         if let limit = request.wallLimit {
             timer = loop.after(milliseconds: limit) { [weak self] in self?.stop(for: .timeout) }
         }
@@ -257,7 +276,7 @@ public final class SessionCommand {
         guard let next = cpu.nextCpuCheck(now: now, used: used) else { return }
         cpuTimer = loop.after(next - now) { [weak self] in
             guard let self else { return }
-            watchProcessorTime(used: groups?.groups.cpuMicroseconds() ?? 0)
+            watchProcessorTime(used: (ownsJail ? counted?.cpuMicroseconds : groups?.groups.cpuMicroseconds()) ?? 0)
         }
     }
 
@@ -285,7 +304,12 @@ public final class SessionCommand {
         outcome.durationMilliseconds = (monotonicNanoseconds() - startedAt + 500_000) / 1_000_000
         cancelTimers()
         // What it leaves behind dies with it, unless it was started to go on.
-        if !request.isBackground { groups?.groups.kill() }
+        if ownsJail {
+            jailUsage = counted
+            jail.end()
+        } else if !request.isBackground {
+            groups?.groups.kill()
+        }
         output.drain()
         errors.drain()
         self.death = death
@@ -302,7 +326,7 @@ public final class SessionCommand {
 
     private func finish() {
         guard state != .ended, let death else { return }
-        outcome.usage = death.usage(groups)
+        outcome.usage = death.usage(counted)
         if let failure = standby?.failure() { return fail(failure) }
         outcome.end(waitStatus: death.status, killedFor: killedFor)
         end()
@@ -333,6 +357,6 @@ public final class SessionCommand {
         endHandlers = []
         for handler in handlers { handler() }
         tellOutput()
-        if !goesOn, let groups = groups.take() { dispose(groups) }
+        if !goesOn, let groups = groups.take() { dispose(consume groups) }
     }
 }

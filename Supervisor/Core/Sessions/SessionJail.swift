@@ -21,9 +21,9 @@ final class SessionJail {
         let cpuMicroseconds: UInt64
         let peakMemory: UInt64
 
-        /// What the command used: as its groups count, and where they do not, as the kernel told with the death.
-        func usage(_ groups: CommandGroupsBox?) -> CgroupUsage {
-            var usage = groups?.groups.usageWithTime() ?? CgroupUsage()
+        /// What the command used: as cgroups count, and where they do not, as the kernel told with the death.
+        func usage(_ counted: CgroupUsage?) -> CgroupUsage {
+            var usage = counted ?? CgroupUsage()
             usage.cpuMicroseconds = usage.cpuMicroseconds ?? cpuMicroseconds
             usage.peakMemory = usage.peakMemory ?? peakMemory
             return usage
@@ -98,6 +98,9 @@ final class SessionJail {
 
     /// What all that was ever in it used.
     var usage: CgroupUsage? { jail.usage }
+
+    /// Microseconds of processor time of that.
+    var cpuMicroseconds: UInt64? { jail.cpuMicroseconds }
 
     private func nextGroupName() -> String {
         groupNumber += 1

@@ -23,7 +23,7 @@ public final class SessionTerminal {
     private let jail: SessionJail
     private var groups: CommandGroupsBox?
     private var standby: Standby?
-    private let dispose: (CommandGroupsBox) -> Void
+    private let dispose: (consuming CommandGroupsBox) -> Void
     private let end: TerminalEnd
     private var ring: RingBuffer
     private var clients: [UInt64: WeakClient] = [:]
@@ -55,7 +55,7 @@ public final class SessionTerminal {
 
     init(
         id: UInt64, _ request: TerminalRequest, jail: SessionJail, spare: Spare, masked: [String],
-        guarantees: GuaranteeNames, loop: EventLoop, dispose: @escaping (CommandGroupsBox) -> Void
+        guarantees: GuaranteeNames, loop: EventLoop, dispose: @escaping (consuming CommandGroupsBox) -> Void
     ) {
         self.dispose = dispose
         self.id = id
@@ -284,7 +284,7 @@ public final class SessionTerminal {
 
     private func finish() {
         guard state != .ended, let death else { return }
-        outcome.usage = death.usage(groups)
+        outcome.usage = death.usage(groups?.groups.usageWithTime())
         if let failure = standby?.failure() { return fail(failure) }
         outcome.end(waitStatus: death.status, killedFor: killedFor)
         finishUp()
@@ -306,7 +306,7 @@ public final class SessionTerminal {
         call(\.endHandlers)
         call(\.roomHandlers)
         hasShown()
-        if let groups = groups.take() { dispose(groups) }
+        if let groups = groups.take() { dispose(consume groups) }
     }
 
     private func cancel(_ timer: inout EventLoop.Timer?) {

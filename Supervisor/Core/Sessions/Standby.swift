@@ -31,7 +31,7 @@ final class Standby {
 
 /// What a command gets.
 struct Spare {
-    /// Nil on a machine without cgroups.
+    /// Nil on a machine without cgroups, and where the whole jail is the command's.
     var groups: CommandGroupsBox?
     /// Nil where none is ready: the spawner starts the command then.
     var standby: Standby?

@@ -111,11 +111,12 @@ public final class Workers {
 
 /// A value on its way from one thread to another. It can be taken once.
 final class Handover<Value: Sendable>: Sendable {
-    private let value = Mutex<Value?>(nil)
+    private let value: Mutex<Value?>
 
-    init() {}
+    init() { value = Mutex(nil) }
 
-    init(_ value: Value) { put(value) }
+    /// Keeps no other hold of it.
+    init(_ value: consuming Value) { self.value = Mutex(consume value) }
 
     func put(_ value: Value) { self.value.withLock { $0 = value } }
 

@@ -27,6 +27,7 @@ private var sessionHelp: String {
           cordon session attach work                     a shell in it, on this terminal
           cordon session ls
           cordon session rm work
+          CORDON_SOCKET=/run/cordon/cordon.sock cordon session ls     those of the system's service
 
         see cordon session COMMAND --help
 

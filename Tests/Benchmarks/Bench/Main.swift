@@ -45,15 +45,12 @@ struct Bench {
     private mutating func measureAll() throws {
         try checkSubject()
         put("machine: \(Self.machineName(subject.machine))\n", to: 1)
+        if options.onlySessions { return try measureSupervisor { try $0.measureCommands() } }
         try measureCalls()
         try measureProcesses()
         try measureIdle()
         try measureTerminals()
-        let supervisor = try SupervisorCosts(subject, iterations: options.iterations)
-        let measured = Result { try supervisor.measure() }
-        supervisor.end()
-        try measured.get()
-        rows += supervisor.rows
+        try measureSupervisor { try $0.measure() }
         try measureVerdicts()
         rows += try CacheCosts().rows
         measureLoad()
@@ -154,6 +151,16 @@ struct Bench {
         rows.append(Row("  bwrap --unshare-all, the same mounts", theirs))
         rows.append(Row("  bwrap --unshare-all, /usr /proc /dev only", smallest, reference: theirs))
         rows.append(Row("  true without a jail", nothing, reference: theirs))
+    }
+
+    // MARK: - A supervisor on pipes
+
+    private mutating func measureSupervisor(_ what: (SupervisorCosts) throws -> Void) throws {
+        let supervisor = try SupervisorCosts(subject, iterations: options.iterations)
+        let measured = Result { try what(supervisor) }
+        supervisor.end()
+        try measured.get()
+        rows += supervisor.rows
     }
 
     // MARK: - Memory

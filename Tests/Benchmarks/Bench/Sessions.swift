@@ -34,7 +34,6 @@ final class SupervisorCosts {
         pause(microseconds: 300_000)
         rows.append(Row("supervisor, idle, with one session", proportionalSize(of: process.pid), "MB", target: 10))
         try measureCommands()
-        try measureJails()
         try measureRequests()
         try measureOutput()
         try measureMemory()
@@ -52,7 +51,13 @@ final class SupervisorCosts {
             "command.run", ["session": session, "argv": .array(words.map { .string($0) })])
     }
 
-    private func measureCommands() throws {
+    /// Commands in the session, and in jails of their own.
+    func measureCommands() throws {
+        try measureInSession()
+        try measureJails()
+    }
+
+    private func measureInSession() throws {
         var command = Samples(), rested = Samples(), spawn = Samples()
         for _ in 0..<20 { _ = try run([Subject.command]) }
         for _ in 0..<iterations * 5 {
