@@ -199,6 +199,7 @@ final class Gate {
         if let status, status != .exited(0) {
             put("the supervisor of user \(service.account.description) ended: \(status)")
         }
+        service.ended(status)
         if let control = service.controlNumber { try? poller.remove(control) }
         let groups = groups
         do throws(Errno) {
@@ -222,7 +223,12 @@ final class Gate {
             guard let client = try? waiting.take(index), let peer = try? peerCredentials(of: client.raw) else {
                 continue
             }
-            serve(client, peer)
+            // Without this whoever breaks their own state would have root start supervisors for ever.
+            if service.hasFailed {
+                refuse(client, "your supervisor ended before it served anybody; the service's journal says why")
+            } else {
+                serve(client, peer)
+            }
         }
     }
 

@@ -23,6 +23,10 @@ final class UserService {
     /// Connections that it was given and has not taken, oldest first.
     private var given = DescriptorList()
     private var waiting = DescriptorList()
+    /// Whether it has taken a connection.
+    private var hasServed = false
+    /// Whether it failed before it served anybody, as the next one would.
+    private(set) var hasFailed = false
     /// No user makes the service hold more than this.
     private static let mostWaiting = 64
 
@@ -72,6 +76,7 @@ final class UserService {
         guard message.count == 1, let word = GateWord(rawValue: message[0]) else { return true }
         switch word {
         case .taken:
+            hasServed = true
             given.removeFirst()
             return false
         case .idle: return given.isEmpty
@@ -86,7 +91,10 @@ final class UserService {
         control = nil
     }
 
-    /// It is dead; this one clears up.
+    /// It is dead.
+    func ended(_ status: ExitStatus?) { hasFailed = !hasServed && status != .exited(0) }
+
+    /// This one clears up.
     func clear(by cleaner: consuming ProcessHandle) {
         state = .clearing
         control = nil
