@@ -89,7 +89,7 @@ final class ServiceGroups {
             try? writeText("1", to: group + "/cgroup.kill")
             awaitEmpty(group)
         }
-        for directory in Set(directories(user)).sorted().reversed() { removeGroup(directory) }
+        removeGroups(directories(user).reversed())
     }
 
     /// Users whose groups are there, left by a service that was killed.
