@@ -8,13 +8,13 @@ final class ServiceGroups {
     /// Two services in one group would take each other's users for remains.
     private let lock: Descriptor?
 
-    /// Inside of the groups that this process is in; `EBUSY` where another service is there already. On version 2 it goes to a leaf first, since a group that gives
+    /// Inside of the groups that this process is in; nil where another service is there already. On version 2 it goes to a leaf first, since a group that gives
     /// controllers to others holds no process itself (cgroups(7)).
-    init() throws(Errno) {
+    init?() throws(Errno) {
         tree = CgroupTree.own()
         if let base = tree.bases.first {
             let directory = try open(base, [.readOnly, .directory])
-            guard try tryLock(directory.raw) else { throw .busy }
+            guard try tryLock(directory.raw) else { return nil }
             lock = consume directory
         } else {
             lock = nil

@@ -249,6 +249,8 @@ def user_groups(world, user):
 def each_user_is_served_as_themselves(world):
     first, second = prepare(world)
     service = start(world, everybody([first, second]))
+    # CHOWN, DAC_OVERRIDE and KILL.
+    equal({status(service.pid)[kind] for kind in ("CapEff", "CapPrm")}, {f"{1 << 0 | 1 << 1 | 1 << 5:016x}"})
     for user in (first, second):
         client = user.connect()
         session = client.open_session()
