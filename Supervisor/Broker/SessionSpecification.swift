@@ -68,9 +68,10 @@ struct PreparedSession: Sendable {
     /// - Parameters:
     ///   - environment: the supervisor's own, which over pipes is the caller's.
     ///   - records: the directories of the supervisor's own records.
+    ///   - isForOne: whether the jail is one command's own.
     init(
         _ specification: SessionSpecification, environment: [(name: String, value: String)], records: [String],
-        machine: Machine, programs: String?
+        machine: Machine, programs: String?, isForOne: Bool
     ) throws(Refusal) {
         self.specification = specification
         let place = try Workspace(
@@ -101,7 +102,7 @@ struct PreparedSession: Sendable {
             PlanRequest(
                 workspace: place.path, directory: place.path, callerEnvironment: environment,
                 setEnvironment: specification.limits.environment.map { (name: $0.0, value: $0.1) }, image: image,
-                programs: own), machine)
+                programs: own, isForSession: !isForOne), machine)
         let encoded = jail.plan.encodedForJail()
         planHash = digest([encoded, Array(jail.filterName.utf8), Array(jail.plan.description.utf8)])
     }
