@@ -113,7 +113,7 @@ let supervisor: [Target] = [
         path: "Supervisor/Broker", swiftSettings: strict),
     .executableTarget(
         name: "cordon-supervisor",
-        dependencies: ["Broker", "Caller", "Client", "Linux", "Machine", "PolicyModel", "SupervisorCore"],
+        dependencies: ["Broker", "Caller", "Client", "Linux", "Machine", "PolicyModel", "SupervisorCore", "Wire"],
         path: "Supervisor/Daemon", swiftSettings: strict, linkerSettings: staticExecutable),
     .target(
         name: "Audit", dependencies: ["CLibsodium", "Linux", "Wire"], path: "Supervisor/Audit", swiftSettings: strict),
@@ -121,6 +121,10 @@ let supervisor: [Target] = [
     .target(
         name: "Doctor", dependencies: ["Linux", "Machine", "PolicyModel"], path: "Supervisor/Doctor",
         swiftSettings: strict),
+    // The only part that is root's for all users of a machine.
+    .executableTarget(
+        name: "cordon-service", dependencies: ["Linux", "Machine", "PolicyModel", "Wire"], path: "Supervisor/Service",
+        exclude: ["README.md", "service.toml", "systemd"], swiftSettings: strict, linkerSettings: staticExecutable),
     .executableTarget(
         name: "cordon-janitor", dependencies: ["Linux", "Machine"], path: "Supervisor/Janitor", swiftSettings: strict,
         linkerSettings: staticExecutable),
@@ -224,6 +228,7 @@ let package = Package(
     products: [
         .executable(name: "cordon", targets: ["cordon"]),
         .executable(name: "cordon-supervisor", targets: ["cordon-supervisor"]),
+        .executable(name: "cordon-service", targets: ["cordon-service"]),
         .executable(name: "jail-init", targets: ["jail-init"]),
         .executable(name: "cordon-janitor", targets: ["cordon-janitor"]),
     ],

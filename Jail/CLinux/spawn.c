@@ -224,9 +224,6 @@ static __attribute__((noinline)) void command_child(struct shared *shared) {
     const struct cordon_command *command = shared->request;
     long error;
     if (shared->resume == NULL) default_signals();
-    // "0" is the writer itself; whether it may is a matter of who opened the file (cgroups(7)).
-    for (size_t index = 0; index < command->group_count; index++)
-        if ((error = raw(SYS_write, command->groups[index], "0", 1, 0, 0)) < 0) fail(shared, 10, error);
     // EPERM: it has one already, where it stood by (setsid(2)).
     if ((error = raw(SYS_setsid, 0, 0, 0, 0, 0)) < 0 &&
         raw(SYS_getsid, 0, 0, 0, 0, 0) != raw(SYS_getpid, 0, 0, 0, 0, 0))
@@ -254,6 +251,10 @@ static __attribute__((noinline)) void command_child(struct shared *shared) {
     if (command->user != UINT32_MAX &&
         (error = raw(SYS_setresuid, command->user, command->user, command->user, 0, 0)) < 0)
         fail(shared, 5, error);
+    // "0" is the writer itself; whether it may is a matter of who opened the file (cgroups(7)). On version 1 that one must also
+    // be root or have the writer's id: a caller with subordinate ids has the command's, not the spawner's.
+    for (size_t index = 0; index < command->group_count; index++)
+        if ((error = raw(SYS_write, command->groups[index], "0", 1, 0, 0)) < 0) fail(shared, 10, error);
     if ((error = raw(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)) < 0) fail(shared, 6, error);
     if ((error = set_capabilities(command->capabilities, command->capabilities)) < 0) fail(shared, 6, error);
     for (int capability = 0; capability < 64; capability++)

@@ -16,6 +16,7 @@ struct JailInit {
         setFileModeMask(0)
         let control = Descriptor(owning: 3)
         do throws(Errno) {
+            if commandLine().count > 1 { try send([0], on: control.raw) }
             // Children are reaped by reading, so the signal is blocked before there are any.
             let signals = try SignalSource([Signal.child])
             var setUp = try SetUp(receivedOn: control.raw)

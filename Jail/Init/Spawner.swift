@@ -78,7 +78,7 @@ private func confine(_ start: consuming SpawnerStart) throws(StepFailure) -> [Ja
         do throws(Errno) {
             switch step.action {
             case .enterCgroups:
-                // "0" is the writer itself; its own identity does not matter, the opener's did (cgroups(7)).
+                // "0" is the writer itself; it still has its caller's identity (see `enter`).
                 for group in start.groups { _ = try write(group, [UInt8(ascii: "0")]) }
             case .awaitRoot, .awaitJail:
                 var byte: [UInt8] = [0]
@@ -236,7 +236,7 @@ private func waitForCommand(_ socket: Int32, groups: [Int32], _ steps: CommandSt
         // The process group that signals to the command go to, also those that come before it is one.
         try failing("session") { () throws(Errno) in try startSession() }
         for group in groups {
-            _ = try failing("cgroups") { () throws(Errno) in try write(group, [UInt8(ascii: "0")]) }
+            try failing("cgroups") { () throws(Errno) in try enter(group, steps) }
         }
         // The spawner's socket must end with the spawner.
         try failing("start") { () throws(Errno) in try closeDescriptors(from: 3, except: socket) }
@@ -254,6 +254,23 @@ private func waitForCommand(_ socket: Int32, groups: [Int32], _ steps: CommandSt
         try? send(JailReport.notStarted(step: error.step, errno: error.errno).encoded, on: socket)
         exitNow(127)
     }
+}
+
+/// Moves this process into a group whose file is open.
+///
+/// On version 1 its opener must be root or have the mover's id, the real or the saved one (kernel/cgroup/cgroup-v1.c): a caller
+/// with subordinate ids has the command's, and so has this process for that moment. Then it is out of reach again.
+private func enter(_ group: Int32, _ steps: CommandSteps) throws(Errno) {
+    do throws(Errno) { return _ = try write(group, [UInt8(ascii: "0")]) } catch {
+        guard error == .accessDenied else { throw error }
+    }
+    for case .identity(let user, _, _) in steps.own {
+        let own = callerIdentity.user
+        try setSavedUser(user)
+        _ = try write(group, [UInt8(ascii: "0")])
+        return try setSavedUser(own)
+    }
+    throw .accessDenied
 }
 
 /// Becomes a command.

@@ -133,17 +133,34 @@ public func cloneAndExecute(
 
 /// Another process, held by a pidfd.
 public struct ProcessHandle: ~Copyable {
+    /// Its number, which may be another process's once this one has been reaped.
+    public let pid: Int32
     private let pidfd: Descriptor
 
     /// Holds whoever has this pid now.
     ///
     /// The corresponding C function is `pidfd_open`.
-    public init(pid: Int32) throws(Errno) { pidfd = Descriptor(owning: try check(pidfd_open(pid, 0))) }
+    public init(pid: Int32) throws(Errno) {
+        self.pid = pid
+        pidfd = Descriptor(owning: try check(pidfd_open(pid, 0)))
+    }
+
+    /// Readable when it has ended; valid while this value lives (pidfd_open(2)).
+    public var endDescriptor: Int32 { pidfd.raw }
 
     /// Sends a signal; a process that is dead already is not an error.
     ///
     /// The corresponding C function is `pidfd_send_signal`.
     public borrowing func signal(_ number: Int32) throws(Errno) { try sendSignal(number, toHolderOf: pidfd.raw) }
+
+    /// Reaps a child that has ended: how; nil where it was reaped before, or is no child.
+    ///
+    /// The corresponding C function is `waitpid`.
+    public borrowing func reap() -> ExitStatus? {
+        var status: Int32 = 0
+        while unsafe waitpid(pid, &status, 0) != pid { if errno != EINTR { return nil } }
+        return ExitStatus(waitStatus: status)
+    }
 }
 
 private func sendSignal(_ number: Int32, toHolderOf pidfd: Int32) throws(Errno) {

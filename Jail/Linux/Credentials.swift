@@ -10,6 +10,25 @@ public func become(user: UInt32, group: UInt32) throws(Errno) {
     try check(setresuid(user, user, user))
 }
 
+/// Sets the saved user id alone.
+///
+/// The corresponding C function is `setresuid`.
+public func setSavedUser(_ user: UInt32) throws(Errno) { try check(setresuid(.max, .max, user)) }
+
+/// Replaces all ids, the supplementary groups among them, for good: what root is started as, somebody else goes on as.
+/// All capabilities go with it, and no process of that user may trace this one.
+///
+/// The corresponding C functions are `setgroups`, `setresgid` and `setresuid`, and `prctl` with PR_SET_DUMPABLE.
+public func become(user: UInt32, group: UInt32, supplementary groups: [UInt32]) throws(Errno) {
+    try check(unsafe setgroups(groups.count, groups))
+    try become(user: user, group: group)
+    try makeUndumpable()
+    // A call that was refused in silence would leave everything to root.
+    guard user != 0, callerIdentity == (user, group), effectiveUser == user, setresuid(0, 0, 0) != 0 else {
+        throw .notPermitted
+    }
+}
+
 /// Empties the supplementary groups.
 ///
 /// The corresponding C function is `setgroups`.

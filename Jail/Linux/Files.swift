@@ -183,6 +183,14 @@ extension FileStatus {
     public var identity: FileIdentity { FileIdentity(device: device, inode: inode) }
 }
 
+/// Whether it was opened with the right to read: O_PATH and write-only descriptors were not.
+///
+/// The corresponding C function is `fcntl` with F_GETFL.
+public func isOpenForReading(_ descriptor: Int32) -> Bool {
+    let flags = cordon_fcntl(descriptor, F_GETFL, 0)
+    return flags >= 0 && flags & O_PATH == 0 && flags & O_ACCMODE != O_WRONLY
+}
+
 /// Whether two open descriptors are of one file (pipe, terminal, …).
 public func isSameFile(_ first: Int32, _ second: Int32) -> Bool {
     guard let one = try? status(of: first), let other = try? status(of: second) else { return false }

@@ -48,6 +48,22 @@ public struct DescriptorList: ~Copyable, Sendable {
         return numbers.count - 1
     }
 
+    /// Whether there is none.
+    public var isEmpty: Bool { numbers.isEmpty }
+
+    /// Closes the first.
+    public mutating func removeFirst() {
+        guard !numbers.isEmpty else { return }
+        let number = numbers.removeFirst()
+        if number >= 0 { _ = Glibc.close(number) }
+    }
+
+    /// Takes over what another one has.
+    public mutating func append(contentsOf other: inout DescriptorList) {
+        numbers += other.numbers
+        other.numbers = []
+    }
+
     /// The number at an index, still owned by this value.
     public func number(at index: Int) throws(Errno) -> Int32 {
         guard numbers.indices.contains(index), numbers[index] >= 0 else { throw .badMessage }
@@ -91,4 +107,41 @@ public func receive(on socket: Int32, capacity: Int = 4096, wait: Bool = true) t
     if received.truncated != 0 { throw .badMessage }
     buffer.removeLast(buffer.count - received.bytes)
     return Message(bytes: buffer, descriptors: descriptors)
+}
+
+/// A part of a stream, with the descriptors that came along.
+public struct StreamPart: ~Copyable {
+    /// How many bytes; zero is end-of-file.
+    public let count: Int
+    /// The descriptors, owned by this value.
+    public let descriptors: DescriptorList
+}
+
+/// Takes what there is on a stream socket, without waiting, and the descriptors that came along. Where some of them were
+/// lost it is an error, and the others are closed.
+///
+/// The corresponding C function is `recvmsg` (unix(7): no part has the descriptors of two messages).
+public func receive(on socket: Int32, into buffer: inout [UInt8]) throws(Errno) -> StreamPart {
+    var received = cordon_received()
+    let result = unsafe buffer.withUnsafeMutableBytes { data in
+        unsafe cordon_receive(socket, data.baseAddress, data.count, Int32(MSG_DONTWAIT), &received)
+    }
+    try checkRaw(result)
+    let numbers = unsafe withUnsafeBytes(of: &received.descriptors) { all in
+        unsafe Array(all.bindMemory(to: Int32.self).prefix(received.descriptor_count))
+    }
+    let descriptors = DescriptorList(owning: numbers)
+    if received.truncated != 0 { throw .badMessage }
+    return StreamPart(count: received.bytes, descriptors: descriptors)
+}
+
+/// Writes every byte on a stream socket that blocks, with descriptors beside the first.
+///
+/// The corresponding C function is `sendmsg`.
+public func sendAll(_ bytes: [UInt8], descriptors: [Int32], on socket: borrowing Descriptor) throws(Errno) {
+    let sent = unsafe bytes.withUnsafeBytes { data in
+        unsafe cordon_send(socket.raw, data.baseAddress, data.count, descriptors, descriptors.count)
+    }
+    try checkRaw(Int32(clamping: sent))
+    if sent < bytes.count { try socket.writeAll(Array(bytes[sent...])) }
 }

@@ -21,6 +21,18 @@ public func peerCredentials(of socket: Int32) throws(Errno) -> PeerCredentials {
     return PeerCredentials(pid: pid, user: user, group: group)
 }
 
+/// A datagram to whoever receives on a path; a name that begins with `@` is an abstract one (unix(7)).
+///
+/// The corresponding C functions are `socket` and `sendto`.
+public func sendDatagram(_ bytes: [UInt8], to path: String) throws(Errno) {
+    let socket = Descriptor(
+        owning: try check(Glibc.socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)))
+    try unsafe withAddress(path, mayBeAbstract: true) { address, size in
+        unsafe Int32(
+            clamping: sendto(socket.raw, bytes, bytes.count, Int32(MSG_NOSIGNAL), address, size))
+    }
+}
+
 /// A socket that listens on a path, which must not exist; close-on-exec and non-blocking. `mode` is the file's.
 ///
 /// The corresponding C functions are `socket`, `bind` and `listen`.
@@ -62,7 +74,7 @@ private func streamSocket(_ flags: __socket_type) throws(Errno) -> Descriptor {
 }
 
 private func withAddress(
-    _ path: String, _ call: (UnsafePointer<sockaddr>, socklen_t) -> Int32
+    _ path: String, mayBeAbstract: Bool = false, _ call: (UnsafePointer<sockaddr>, socklen_t) -> Int32
 ) throws(Errno) {
     let bytes = pathBytes(path)
     var address = sockaddr_un()
@@ -71,10 +83,14 @@ private func withAddress(
     // One byte is for the end.
     guard bytes.count < room, !bytes.contains(0) else { throw .nameTooLong }
     unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: bytes) }
+    var size = MemoryLayout<sockaddr_un>.size
+    if mayBeAbstract, bytes.first == UInt8(ascii: "@") {
+        // An abstract name begins with NUL and is as long as it is said to be (unix(7)).
+        address.sun_path.0 = 0
+        size -= room - bytes.count
+    }
     let result = unsafe withUnsafePointer(to: &address) { pointer in
-        unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-            unsafe call($0, socklen_t(MemoryLayout<sockaddr_un>.size))
-        }
+        unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe call($0, socklen_t(size)) }
     }
     try check(result)
 }

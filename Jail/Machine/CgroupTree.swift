@@ -75,16 +75,31 @@ public struct CgroupTree: Sendable, Hashable {
         return lock
     }
 
+    /// In which part of a tree groups are made.
+    enum Scope {
+        /// At its root, as this user can see it.
+        case root
+        /// In the highest group that was delegated to this user.
+        case delegated
+        /// In the group that this process is in.
+        case own
+    }
+
     /// Reads /proc/self/mountinfo and /proc/self/cgroup. Never fails: what cannot be read cannot be used.
-    public static func discover(privileged: Bool) -> CgroupTree {
+    public static func discover(privileged: Bool) -> CgroupTree { discover(privileged ? .root : .delegated) }
+
+    /// The groups that this process is in, as a service manager gave them to it, for groups inside of them.
+    public static func own() -> CgroupTree { discover(.own) }
+
+    private static func discover(_ scope: Scope) -> CgroupTree {
         guard let mounts = try? readText("/proc/self/mountinfo"), let groups = try? readText("/proc/self/cgroup")
         else { return CgroupTree(layout: .none, obstacle: "/proc/self/mountinfo cannot be read") }
-        return discover(mounts: mounts, groups: groups, privileged: privileged, isWritable: isWritable)
+        return discover(mounts: mounts, groups: groups, scope: scope, isWritable: isWritable)
     }
 
     /// The same from given texts, so that every layout can be tested on any machine.
     static func discover(
-        mounts: String, groups: String, privileged: Bool, isWritable: (String) -> Bool
+        mounts: String, groups: String, scope: Scope, isWritable: (String) -> Bool
     ) -> CgroupTree {
         var tree = CgroupTree(layout: .none)
         let own = ownGroups(groups)
@@ -104,13 +119,14 @@ public struct CgroupTree: Sendable, Hashable {
             } else if back[0] == "cgroup" {
                 let options = back[2].split(separator: ",")
                 for controller in CgroupController.allCases where options.contains(Substring(controller.rawValue)) {
-                    let base = privileged ? mountPoint : mountPoint + (own[controller.rawValue] ?? "")
+                    let place = scope == .root ? "/" : own[controller.rawValue] ?? "/"
+                    let base = mountPoint + (place == "/" ? "" : place)
                     if tree.hierarchies[controller] == nil, isWritable(base) { tree.hierarchies[controller] = base }
                 }
             }
         }
         if let mount = unifiedMount {
-            tree.useUnified(mount: mount, own: own[""] ?? "/", privileged: privileged, isWritable: isWritable)
+            tree.useUnified(mount: mount, own: own[""] ?? "/", scope: scope, isWritable: isWritable)
         }
         switch (tree.unified != nil, !tree.hierarchies.isEmpty || (versionOneMounted && tree.unified != nil)) {
         case (true, true): tree.layout = .hybrid
@@ -136,9 +152,13 @@ public struct CgroupTree: Sendable, Hashable {
         return false
     }
 
-    private mutating func useUnified(mount: String, own: String, privileged: Bool, isWritable: (String) -> Bool) {
+    private mutating func useUnified(mount: String, own: String, scope: Scope, isWritable: (String) -> Bool) {
         var candidate = mount
-        if !privileged {
+        if scope == .own, own != "/" {
+            candidate = mount + own
+            guard isWritable(candidate) else { return }
+            mustLeave = true
+        } else if scope == .delegated {
             // Delegation: the highest group above our own that belongs to this user. Moving a process needs
             // write access to the common ancestor of both groups (cgroups(7), delegation containment).
             var path = own

@@ -20,7 +20,8 @@ struct EnvironmentPlan {
             if values.updateValue(value, forKey: name) == nil { names.append(name) }
         }
         let matcher = rules.matcher()
-        let caller = Dictionary(request.callerEnvironment.map { ($0.name, $0.value) }) { first, _ in first }
+        let passed = request.askerEnvironment ?? request.callerEnvironment
+        let caller = Dictionary(passed.map { ($0.name, $0.value) }) { first, _ in first }
         set("PATH", (toolchainPath + Self.standardPath).joined(separator: ":"))
         set("HOME", Surroundings.home)
         set("USER", userName)
@@ -30,7 +31,7 @@ struct EnvironmentPlan {
         set("TERM", caller["TERM"] ?? "dumb")
         if let zone = caller["TZ"] { set("TZ", zone) }
         for (name, value) in more { set(name, value) }
-        for (name, value) in request.callerEnvironment
+        for (name, value) in passed
         where matcher.passes(name) && !Self.neverInherited.contains(name)
             && !(rules.inherit == .all && values[name] != nil)
         {

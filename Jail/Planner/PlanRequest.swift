@@ -12,6 +12,9 @@ public struct PlanRequest: Sendable {
     public var directory: String
     /// The caller's environment, from which the policy may pass variables.
     public var callerEnvironment: [(name: String, value: String)]
+    /// Variables of whoever asked, where that is another than the caller: what the policy passes comes from these. Where tool
+    /// chains and caches are is still the caller's word. Nil: the caller's environment.
+    public var askerEnvironment: [(name: String, value: String)]?
     /// Variables that the caller sets for the command.
     public var setEnvironment: [(name: String, value: String)]
     /// A directory with a root file system; nil: the host's `/usr`.

@@ -17,15 +17,24 @@ struct CompiledRule: Sendable {
         except = list
     }
 
+    /// Whether nothing but `interactive` is missing for it to allow a command.
+    func wouldAllowInteractively(_ command: JudgedCommand) -> Bool {
+        rule.decision == .allow && !rule.isInteractive && command.openReason != nil
+            && argv.strictMismatch(command, flags: rule.flags) == nil && exception(command) == nil
+    }
+
+    private func exception(_ command: JudgedCommand) -> String? {
+        except.contains { $0.matchesBroadly(command) } ? "an exception of the rule matches" : nil
+    }
+
     /// Nil where the rule matches, else why it does not; an empty reason where it is about something else.
     func mismatch(_ command: JudgedCommand) -> String? {
         if rule.decision == .allow {
             if let reason = argv.strictMismatch(command, flags: rule.flags) { return reason }
-            if command.invocation.readsProgramFromInput, !rule.isInteractive {
-                return "it reads its program from its input, and the rule is not `interactive`"
+            if let reason = command.openReason, !rule.isInteractive {
+                return "\(reason), and the rule is not `interactive`"
             }
-            if except.contains(where: { $0.matchesBroadly(command) }) { return "an exception of the rule matches" }
-            return nil
+            return exception(command)
         }
         guard argv.matchesBroadly(command) else { return "" }
         // An exception loosens: no option passes but those that it names.
@@ -40,6 +49,8 @@ struct JudgedCommand {
     var invocation: Invocation
     /// The bare name of the program, whatever directory was written in front.
     var name: String
+    /// What it would be given beside its words.
+    var input: CommandInput
     /// Whether the name leads to where the policy's PATH leads.
     var isTrustedName: Bool
     /// Whether a path is in the workspace, wherever the command is.
@@ -48,6 +59,17 @@ struct JudgedCommand {
     var mayBeInWorkspace: (String) -> Bool
     /// Whether `[fs]` lets a path be read.
     var isReadable: (String) -> Bool
+
+    /// Why it may do anything whatever its words say, where whoever gives it input or sits at its terminal can tell it to.
+    var openReason: String? {
+        if invocation.readsProgramFromInput { return "it reads its program from its input" }
+        guard invocation.obeysInput else { return nil }
+        return switch input {
+        case .none: nil
+        case .given: "it is an interpreter with input of which nothing is known"
+        case .terminal: "it is an interpreter on a terminal"
+        }
+    }
 }
 
 struct CompiledPattern: Sendable {

@@ -43,16 +43,20 @@ public struct CommandRequest: Sendable {
     public var isJailed: Bool
     /// Whether it must run exactly as it stands, without a rewrite.
     public var asIs: Bool
+    /// What it would be given beside its words.
+    public var input: CommandInput
 
     /// A request.
     public init(
-        _ subject: Subject, workspace: String, directory: String? = nil, isJailed: Bool = false, asIs: Bool = false
+        _ subject: Subject, workspace: String, directory: String? = nil, isJailed: Bool = false, asIs: Bool = false,
+        input: CommandInput = .none
     ) {
         self.subject = subject
         self.workspace = workspace
         self.directory = directory ?? workspace
         self.isJailed = isJailed
         self.asIs = asIs
+        self.input = input
     }
 }
 
@@ -139,6 +143,12 @@ struct CompiledTier: Sendable {
     var speaksOfCommands: Bool {
         let defaults = policy.defaults
         return !policy.commands.isEmpty || defaults.command != nil || defaults.opaque != nil || defaults.jailed != nil
+    }
+
+    /// A rule to allow a command to which nothing but `interactive` is missing.
+    func closedRule(_ command: JudgedCommand) -> CommandRule? {
+        guard command.openReason != nil else { return nil }
+        return rules[command.name]?.first { $0.wouldAllowInteractively(command) }?.rule
     }
 
     /// Whether nothing can be run by it.

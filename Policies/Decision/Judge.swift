@@ -26,6 +26,8 @@ struct Judge {
 
     var environmentUnset: [String] = [], environmentSet: [String] = []
     var needsRewrite = false
+    /// Whether something in it does what its input says, or nobody knows whether it does.
+    private var obeysInput = false
 
     init(engine: Engine, request: CommandRequest) {
         self.engine = engine
@@ -106,6 +108,7 @@ struct Judge {
             evidence = [Decision.deny, .ask, .allow].flatMap { wanted in evidence.filter { $0.decision == wanted } }
         }
         var verdict = Verdict(decision: decision, evidence: Array(evidence.prefix(Self.mostEvidence)), steps: steps)
+        if obeysInput { verdict.input = request.input }
         verdict.isRewritten = decision == .allow && needsRewrite
         if verdict.isRewritten {
             verdict.environmentUnset = environmentUnset
@@ -118,6 +121,7 @@ struct Judge {
         let evidence = fallback(isOpaque: true, matched: matched, reason: "it cannot be analysed: \(reason)")
         var verdict = finish([Step(title: matched, decision: evidence.decision, evidence: [evidence])])
         verdict.opaque = reason
+        verdict.input = request.input
         return verdict
     }
 
@@ -218,6 +222,7 @@ struct Judge {
             step.steps = judge(inner, canRewrite: false)
             step.decision = max(step.decision, step.steps.decision)
         } catch {
+            obeysInput = true
             step.add(
                 fallback(
                     isOpaque: true, matched: excerpt(Array(string.utf8)[...]),
@@ -243,6 +248,7 @@ struct Judge {
         var command = judgedCommand(words)
         if enterDirectories(of: command.invocation) { command = judgedCommand(words) }
         let invocation = command.invocation
+        obeysInput = obeysInput || invocation.obeysInput || invocation.spec == nil
         var step = Step(title: title(words), decision: .allow, evidence: [])
         judgeInner(invocation, &step)
         let isTransparent = isTransparent(invocation)
@@ -263,8 +269,12 @@ struct Judge {
         }
         // A tier that has only heard of the whole is silent about a wrapper that runs nothing of its own.
         if !hasOwnWord, !isTransparent {
-            evidence.append(
-                fallback(isOpaque: false, matched: step.title, reason: "no rule is about it"))
+            var item = fallback(isOpaque: false, matched: step.title, reason: "no rule is about it")
+            if let rule = engine.tiers.compactMap({ $0.closedRule(command) }).first, item.decision != .allow {
+                item.reason = closedReason(rule, command)
+                item.remedy = openingRemedy(rule)
+            }
+            evidence.append(item)
         }
         if let strictest = evidence.map(\.decision).max() {
             for item in evidence where item.decision == strictest || item.decision != .allow { step.add(item) }
@@ -302,6 +312,7 @@ struct Judge {
 
     /// Why it cannot be told what a command does, where it cannot.
     private func unclearReason(_ command: JudgedCommand) -> String? {
+        if request.input != .none, let reason = command.openReason { return reason }
         if hidesCommand(command.invocation) { return "which command it runs cannot be told" }
         if command.invocation.hasPowerfulScript { return "its script does more than print, or cannot be told" }
         return Self.changingWords.contains(command.name) ? "it can change what other words mean" : nil
@@ -397,21 +408,27 @@ struct Judge {
         }
         if isTransparent { return nil }
         guard var (answer, key) = tier.fallback(isOpaque: false, isJailed: request.isJailed) else { return nil }
+        let closed = tier.closedRule(command)
         // Without a rule of this tier, what cannot be told about the command is opaque to it.
         if let unclear = unclearReason(command),
             let opaque = tier.fallback(isOpaque: true, isJailed: request.isJailed),
             opaque.decision.value >= answer.value
         {
+            var remedy = remedy(isOpaque: true)
+            if command.openReason != nil { remedy = closed.map(openingRemedy) ?? Self.closing }
             let evidence = Evidence(
                 decision: opaque.decision.value, rule: opaque.key, location: opaque.decision.location, matched: title,
-                reason: unclear, remedy: opaque.decision.value == .allow ? nil : remedy(isOpaque: true),
-                enforced: enforcement)
+                reason: closed.map { closedReason($0, command) } ?? unclear,
+                remedy: opaque.decision.value == .allow ? nil : remedy, enforced: enforcement)
             if opaque.decision.value > answer.value || nearMiss == nil { return (evidence, CommandRewrite()) }
             (answer, key) = opaque
         }
         var reason = "no rule of \(printable(tier.policy.name)) allows it"
         var remedy = "add a `[[command]]` rule for it"
-        if let nearMiss {
+        if let closed {
+            reason = closedReason(closed, command)
+            remedy = openingRemedy(closed)
+        } else if let nearMiss {
             reason = "the rule `\(printable(nearMiss.rule.id))` does not match: \(printable(nearMiss.reason))"
             remedy = "leave that out, or change the rule at \(nearMiss.rule.location)"
         } else if command.invocation.spec == nil {
@@ -423,6 +440,16 @@ struct Judge {
             decision: answer.value, rule: key, location: answer.location, matched: title, reason: reason,
             remedy: answer.value == .allow ? nil : remedy, enforced: enforcement)
         return (evidence, CommandRewrite())
+    }
+
+    private static let closing = "give it no input, or allow it by a rule that says `interactive = true`"
+
+    private func closedReason(_ rule: CommandRule, _ command: JudgedCommand) -> String {
+        "\(command.openReason ?? "it is open"), and the rule `\(printable(rule.id))` is not `interactive`"
+    }
+
+    private func openingRemedy(_ rule: CommandRule) -> String {
+        "give it no input, or add `interactive = true` to the rule at \(rule.location)"
     }
 
     private func reason(_ decision: Decision) -> String {
@@ -452,7 +479,7 @@ struct Judge {
         return JudgedCommand(
             words: words,
             invocation: Invocation(named, table: engine.table, patterns: knowledge(of: words)), name: name,
-            isTrustedName: isTrusted,
+            input: request.input, isTrustedName: isTrusted,
             isInWorkspace: { text in judge.directories.allSatisfy { judge.isInWorkspace(text, from: $0) } },
             mayBeInWorkspace: { text in judge.directories.contains { judge.mayBeInWorkspace(text, from: $0) } },
             isReadable: { text in judge.directories.allSatisfy { judge.isReadable(text, from: $0) } })

@@ -54,6 +54,9 @@ public struct Verdict: Sendable, Hashable {
     public var argv: [String]?
     /// The string to give to bash, where more than one command is allowed and some of them were rewritten.
     public var command: String?
+    /// What it would be given beside its words, where something in it may obey that; `none` where nothing
+    /// does.
+    public var input = CommandInput.none
     /// Globs of variables that must not be in the environment.
     public var environmentUnset: [String] = []
     /// `NAME=VALUE` each: variables that must be in it. A rewritten string for bash has them already.

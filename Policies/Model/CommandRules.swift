@@ -21,6 +21,16 @@ public enum Decision: String, CaseIterable, Sendable, Hashable, Comparable {
     public static func < (first: Decision, second: Decision) -> Bool { first.strictness < second.strictness }
 }
 
+/// What a command is given beside its words: whoever writes it can have an interpreter do anything.
+public enum CommandInput: String, CaseIterable, Sendable, Hashable {
+    /// Nothing but what the words themselves redirect.
+    case none
+    /// Bytes that nobody has judged.
+    case given
+    /// A terminal, with somebody at it.
+    case terminal
+}
+
 /// `[defaults]`: what is said where no rule matches. Nil where the policy does not say.
 public struct CommandDefaults: Sendable, Equatable {
     /// A command that no rule matches.
@@ -199,6 +209,8 @@ public struct PolicyTest: Sendable, Equatable {
     public var directory: String?
     /// Whether it is to run in a jail.
     public var isJailed = false
+    /// What it is given beside its words.
+    public var input = CommandInput.none
     /// The verdict.
     public var decision: Decision?
     /// The rule that must be among the evidence.

@@ -95,7 +95,7 @@ extension Policy {
 
     /// A file's tests are its own: those of what it extends were about another policy.
     mutating func readTests(from root: TableReader) {
-        tests = root.tables("test", keys: ["run", "expect", "cwd", "jailed"]).compactMap(PolicyTest.init)
+        tests = root.tables("test", keys: ["run", "expect", "cwd", "jailed", "input"]).compactMap(PolicyTest.init)
     }
 
     /// `network.allow = ["host:port"]` and `[[network.grant]]`.
@@ -302,6 +302,7 @@ extension PolicyTest {
         self.run = run
         directory = table.read("cwd", string)?.value
         isJailed = table.read("jailed", boolean)?.value ?? false
+        input = table.read("input", choice as TableReader.Conversion<CommandInput>)?.value ?? .none
         decision = expect.read("decision", choice as TableReader.Conversion<Decision>)?.value
         rule = expect.read("rule", string)?.value
         if decision == nil, rule == nil, expect.entries.isEmpty {

@@ -1,6 +1,6 @@
 // From a TOML value to what a key means.
 
-func string(_ node: TomlNode) throws(InvalidValue) -> String {
+package func string(_ node: TomlNode) throws(InvalidValue) -> String {
     guard case .string(let text) = node.kind else { throw wrongType(node, expected: "a string") }
     return text
 }
@@ -31,7 +31,7 @@ func variableGlob(_ node: TomlNode) throws(InvalidValue) -> String {
 }
 
 /// A duration of more than nothing.
-func duration(_ node: TomlNode) throws(InvalidValue) -> Milliseconds {
+package func duration(_ node: TomlNode) throws(InvalidValue) -> Milliseconds {
     switch node.kind {
     case .integer(let value):
         throw InvalidValue(
@@ -42,7 +42,7 @@ func duration(_ node: TomlNode) throws(InvalidValue) -> Milliseconds {
 }
 
 /// A size of more than nothing.
-func size(_ node: TomlNode) throws(InvalidValue) -> UInt64 { try positive(try sizeOrZero(node)) }
+package func size(_ node: TomlNode) throws(InvalidValue) -> UInt64 { try positive(try sizeOrZero(node)) }
 
 /// A size as a string with a unit, or as an integer of bytes.
 func sizeOrZero(_ node: TomlNode) throws(InvalidValue) -> UInt64 {
@@ -134,7 +134,7 @@ func decimal(_ digits: some Collection<UInt8>) -> UInt64? {
     return UInt64(String(decoding: Array(digits), as: UTF8.self))
 }
 
-func wrongType(_ node: TomlNode, expected: String) -> InvalidValue {
+package func wrongType(_ node: TomlNode, expected: String) -> InvalidValue {
     InvalidValue("expected \(expected), found \(node.kindName)")
 }
 

@@ -61,6 +61,7 @@ extension Policy {
             text.string("run", test.run.value)
             if let directory = test.directory { text.string("cwd", directory) }
             if test.isJailed { text.line("jailed", "true") }
+            if test.input != .none { text.string("input", test.input.rawValue) }
             let expected = [("decision", test.decision?.rawValue), ("rule", test.rule)]
             text.inline("expect", expected.compactMap { key, value in value.map { "\(key) = \(basicString($0))" } })
         }

@@ -124,7 +124,8 @@ public let policyKeys = [
         "command", "locked", .boolean, "false", "Whether nothing that extends this file can replace the rule.", "true"),
     PolicyKey(
         "command", "interactive", .boolean, "false",
-        "Whether the program may be given a terminal or input by hand, with which it can do anything that it can do.",
+        "Whether an allowed interpreter may be given a terminal or input, by which it can be told to do anything. Without "
+            + "it the rule is not about such a request.",
         "true"),
     PolicyKey(
         "command", "match", .strings, "none", "Commands that the rule must match; checked when the policy is read.",
@@ -224,6 +225,9 @@ public let policyKeys = [
     PolicyKey("test", "run", .string, "must be written", "The command.", "\"cat .env\""),
     PolicyKey("test", "cwd", .string, "the workspace", "Its working directory, below the workspace.", "\"src\""),
     PolicyKey("test", "jailed", .boolean, "false", "Whether it is judged as for `cordon run`.", "true"),
+    PolicyKey(
+        "test", "input", .words(CommandInput.allCases.map(\.rawValue)), "none",
+        "What it is given beside its words: nothing, input, or a terminal.", "\"terminal\""),
     PolicyKey("test.expect", "decision", .words(decisions), "any", "The verdict.", "\"deny\""),
     PolicyKey("test.expect", "rule", .string, "any", "A rule or key that must be among the evidence.", "\"fs.deny\""),
 ]

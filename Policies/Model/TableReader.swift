@@ -1,13 +1,15 @@
 // Reading one table of a policy: every key is taken by name and converted, and everything wrong is collected.
 
 /// Everything found wrong so far, in all files.
-final class Findings {
+package final class Findings {
     /// A megabyte of hostile text can hold hundreds of thousands of mistakes; nobody reads that many.
     private static let maximum = 1000
 
-    private(set) var diagnostics: [Diagnostic] = []
+    package private(set) var diagnostics: [Diagnostic] = []
 
-    func report(_ message: String, at location: SourceLocation?, remedy: String? = nil) {
+    package init() {}
+
+    package func report(_ message: String, at location: SourceLocation?, remedy: String? = nil) {
         guard diagnostics.count < Self.maximum else { return }
         diagnostics.append(Diagnostic(location: location, message: message, remedy: remedy))
     }
@@ -19,18 +21,18 @@ final class Findings {
     func report(_ error: PolicyError) { diagnostics += error.diagnostics }
 }
 
-struct TableReader {
+package struct TableReader {
     /// What turns a node into a value, or says why it cannot.
-    typealias Conversion<Value> = (TomlNode) throws(InvalidValue) -> Value
+    package typealias Conversion<Value> = (TomlNode) throws(InvalidValue) -> Value
 
-    let document: TomlDocument
-    let node: TomlNode
+    package let document: TomlDocument
+    package let node: TomlNode
     /// As in `[network]`; empty for the root.
-    let path: String
-    let findings: Findings
+    package let path: String
+    package let findings: Findings
 
     /// - Parameter keys: every key that the table may have; any other is reported. Nil when all may be.
-    init(_ node: TomlNode, of document: TomlDocument, path: String, keys: [String]?, findings: Findings) {
+    package init(_ node: TomlNode, of document: TomlDocument, path: String, keys: [String]?, findings: Findings) {
         self.document = document
         self.node = node
         self.path = path
@@ -43,13 +45,13 @@ struct TableReader {
         }
     }
 
-    var entries: ArraySlice<TomlNode> { document.children(of: node) }
+    package var entries: ArraySlice<TomlNode> { document.children(of: node) }
 
     /// The value of a key, or nil when it is not there.
-    func entry(_ key: String) -> TomlNode? { entries.first { sameBytes($0.key, key) } }
+    package func entry(_ key: String) -> TomlNode? { entries.first { sameBytes($0.key, key) } }
 
     /// A table in this one, or nil when it is not there or is no table.
-    func table(_ key: String, keys: [String]?) -> TableReader? {
+    package func table(_ key: String, keys: [String]?) -> TableReader? {
         guard let entry = entry(key) else { return nil }
         guard entry.kind == .table else {
             findings.report(
@@ -70,12 +72,12 @@ struct TableReader {
         if let value = read(key, convert) { target = value }
     }
 
-    func read<Value>(_ key: String, _ convert: Conversion<Value>) -> Located<Value>? {
+    package func read<Value>(_ key: String, _ convert: Conversion<Value>) -> Located<Value>? {
         entry(key).flatMap { self.convert($0, name: name(key), convert) }
     }
 
     /// Reads an array; elements that cannot be read are reported and left out. Nil when the key is not there.
-    func list<Value>(_ key: String, _ convert: Conversion<Value>) -> [Located<Value>]? {
+    package func list<Value>(_ key: String, _ convert: Conversion<Value>) -> [Located<Value>]? {
         guard let entry = entry(key) else { return nil }
         guard entry.kind == .array else {
             findings.report(
@@ -87,7 +89,7 @@ struct TableReader {
     }
 
     /// `network.mode` for the key `mode` of `[network]`.
-    func name(_ key: String) -> String { path.isEmpty ? key : "\(path).\(key)" }
+    package func name(_ key: String) -> String { path.isEmpty ? key : "\(path).\(key)" }
 
     /// Converts a node, or reports why it cannot be.
     func convert<Value>(_ node: TomlNode, name: String, _ convert: Conversion<Value>) -> Located<Value>? {

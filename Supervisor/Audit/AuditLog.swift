@@ -40,12 +40,14 @@ public final class AuditLog {
     var number: UInt64, length: UInt64
     /// Why nothing can be added any more.
     var failure: AuditError?
+    private let copy: (([UInt8]) -> Void)?
     /// The time of the last record, and its text: most of that text stays for a second.
     private var lastTime = WallTime(milliseconds: .min), lastText = ""
 
     init(
         directory: String, limits: AuditLimits, folder: consuming Descriptor, headFile: consuming Descriptor,
-        file: consuming Descriptor, head: AuditHead, number: UInt64, length: UInt64
+        file: consuming Descriptor, head: AuditHead, number: UInt64, length: UInt64,
+        copy: (([UInt8]) -> Void)?
     ) {
         self.directory = directory
         self.limits = limits
@@ -55,6 +57,7 @@ public final class AuditLog {
         self.head = head
         self.number = number
         self.length = length
+        self.copy = copy
     }
 
     /// How many records were ever written.
@@ -144,6 +147,7 @@ public final class AuditLog {
             guard try write(headFile.raw, at: 0, next.encoded) == AuditHead.size else { throw .inputOutput }
             head = next
             length = next.bytes
+            copy?(line.bytes)
         } catch {
             let path = directory + "/" + AuditFiles.current
             let reason = AuditError(writing: path, error)

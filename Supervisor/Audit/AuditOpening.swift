@@ -13,9 +13,10 @@ extension AuditLog {
     /// - Parameters:
     ///   - directory: made where it is missing, with those above it, for this user alone.
     ///   - heads: the directory of the head; `head` in the log's own, unless another is given.
+    ///   - copy: gets each line that is in the log, for a place where whoever can write the log cannot.
     /// - Throws: ``AuditError``
     public convenience init(
-        _ directory: String, heads: String? = nil, limits: AuditLimits = AuditLimits()
+        _ directory: String, heads: String? = nil, limits: AuditLimits = AuditLimits(), copy: (([UInt8]) -> Void)? = nil
     ) throws(AuditError) {
         let heads = heads ?? directory + "/" + AuditFiles.heads
         let opening = Opening(directory: directory, heads: heads)
@@ -80,7 +81,7 @@ extension AuditLog {
 
         self.init(
             directory: directory, limits: limits, folder: folder, headFile: headFile, file: file, head: head,
-            number: number, length: head.file == number ? head.bytes : 0)
+            number: number, length: head.file == number ? head.bytes : 0, copy: copy)
         var members: JsonObject = ["log": .string(id), "file": .count(number), "pid": .number(Int64(processID))]
         if let adopted { members.add("adopted", .count(adopted)) }
         if let torn { members.add("torn", .string(torn)) }

@@ -1,7 +1,7 @@
 // The broker: what clients ask for over their connections, judged, done and answered. It runs on one thread, that of its loop.
 internal import Audit
 internal import Cache
-internal import Caller
+public import Caller
 internal import JailPlanner
 internal import Journal
 public import Linux
@@ -32,6 +32,12 @@ public struct BrokerSettings: Sendable {
     public var state: String?
     /// What is written to standard error.
     public var logLevel = "warning"
+    /// What the machine's owner says about policies.
+    public var rules = TierRules()
+    /// Whether paths count only where a descriptor proves that the client itself can open them.
+    public var provesPaths = false
+    /// Whether standard error gets every record of the audit log: the log itself is the user's own file.
+    public var copiesAudit = false
     /// The directory with `jail-init` and the janitor; nil: this program's own.
     public var programs: String?
 
@@ -58,8 +64,12 @@ public final class Broker {
     /// When something in it expires next.
     var cacheTimer: EventLoop.Timer?
     var cacheTimerAt: UInt64 = 0
-    var policyWatch: DirectoryWatch?
+    var policyWatch: PolicyWatch?
     var reloadTimer: EventLoop.Timer?
+    /// How often something has happened to a file of a policy.
+    var policyChanges: UInt64 = 0
+    /// Who waits for the reading that goes on, and for the one behind it; nil: none goes on.
+    var reloadWaiters: (now: [ReloadAnswer], next: [ReloadAnswer])?
     var scrapers: [UInt64: Scraper] = [:]
     var nextScraper: UInt64 = 0
     /// Sessions whose supervisor died, by id.
@@ -91,10 +101,15 @@ public final class Broker {
         }
         environment = callerEnvironment()
         records = Records(
-            state: settings.state, log: Log(threshold: Log.Level(rawValue: settings.logLevel) ?? .warning), loop: loop)
-        filters = FilterStore.standard(
-            home: environment.first { $0.name == "HOME" }?.value,
-            cacheHome: environment.first { $0.name == "XDG_CACHE_HOME" }?.value)
+            state: settings.state, copiesAudit: settings.copiesAudit,
+            log: Log(threshold: Log.Level(rawValue: settings.logLevel) ?? .warning), loop: loop)
+        // What the user can write must not weaken what the machine's owner says.
+        filters =
+            settings.provesPaths
+            ? FilterStore(directory: nil)
+            : FilterStore.standard(
+                home: environment.first { $0.name == "HOME" }?.value,
+                cacheHome: environment.first { $0.name == "XDG_CACHE_HOME" }?.value)
         approvals = Approvals(loop: loop)
         cache = CacheStore(limits: settings.cache)
         pool = WarmPool(
@@ -199,6 +214,8 @@ public final class Broker {
                 records.metrics.requests.add(1, name, error?.name ?? "ok")
                 records.metrics.requestSeconds.observe(Double(monotonicNanoseconds() - began) / 1e9)
             }
+            // Claimed whatever becomes of the request, so that the next one's are not taken for its.
+            call.proofs = connection.takeProofs(params["descriptors"]?.elements?.count ?? 0)
             requests &+= 1
             do throws(RpcError) {
                 // What makes room needs none.
@@ -279,12 +296,17 @@ public final class Broker {
         call.connection.client = client
         call.answer([
             "version": .number(Self.version), "server": .string("cordon-supervisor"),
-            "features": .array(Self.features.map { .string($0) }), "methods": .array(Self.methodNames),
+            "features": .array(features(of: call.connection).map { .string($0) }), "methods": .array(Self.methodNames),
             "limits": [
                 "frame": .number(Int64(Frame.longestPayload)), "window": .number(Int64(Connection.window)),
                 "calls": .number(Int64(settings.calls)), "sessions": .number(Int64(settings.sessions)),
             ],
         ])
+    }
+
+    private func features(of connection: Connection) -> [String] {
+        Self.features + (connection.takesDescriptors ? ["descriptors"] : [])
+            + (settings.provesPaths ? ["proven_paths"] : [])
     }
 
     private static let features = ["sessions", "commands", "streams", "terminals", "approvals", "cache", "journal"]

@@ -16,7 +16,7 @@ extension Broker {
 
     /// A command in a jail of its own, which goes with it.
     func runOnce(_ call: Call, _ params: inout Params) throws(RpcError) {
-        let specification = try SessionSpecification(&params)
+        let specification = try specification(call, &params)
         var wish = try CommandWish(&params, isStarted: false, limits: false)
         wish.wall = specification.limits.wall
         try params.finish()
@@ -174,6 +174,7 @@ extension Broker {
         event.plan = entry.prepared.planHash
         event.facts = facts
         event.facts.add("number", .count(number))
+        if wish.form != .none { event.facts.add("input", .string(wish.form.rawValue)) }
         let about = try records.tell(event, masked: entry.prepared.jail.maskedValues + allowed.secrets)
         try records.begin(
             .commandStarted(

@@ -26,8 +26,15 @@ final class Connection {
     /// Bytes that a client may send on a stream before it is given more.
     static let window: UInt32 = 256 << 10
 
+    /// Descriptors that may wait for the request that names them.
+    private static let mostProofs = 64
+
     let number: UInt64
     let peer: Peer
+    /// Whether descriptors can come along: it is a socket.
+    let takesDescriptors: Bool
+    /// The files whose descriptors came, in order; nil for one that shows nothing. The descriptors themselves are closed.
+    private var proofs: [FileIdentity?] = []
     /// What it may use, once it has said hello.
     var isReady = false
     /// What it calls itself.
@@ -62,6 +69,7 @@ final class Connection {
         self.loop = loop
         self.received = received
         self.closed = closed
+        takesDescriptors = output == nil
         try input.setNonBlocking(true)
         // On a socket one descriptor cannot be watched for both, since epoll takes each once.
         let output = if let output { output } else { try input.duplicate() }
@@ -85,7 +93,7 @@ final class Connection {
     private func readable() {
         isBatching = true
         do throws(Errno) {
-            let count = try read(inputNumber, into: &buffer)
+            let count = takesDescriptors ? try receiveWithProofs() : try read(inputNumber, into: &buffer)
             if count == 0 { close() } else { decode(buffer[..<count]) }
         } catch {
             if error != .again { close() }
@@ -97,6 +105,25 @@ final class Connection {
             loop.unwatch(watch)
             inputWatch = nil
         }
+    }
+
+    /// Takes what there is, and notes which files came along.
+    private func receiveWithProofs() throws(Errno) -> Int {
+        let part = try receive(on: inputNumber, into: &buffer)
+        // Who sends more than anybody asks for is no client.
+        guard proofs.count + part.descriptors.count <= Self.mostProofs else { throw .badMessage }
+        for descriptor in part.descriptors.raw {
+            // O_PATH needs no right to read, so it shows none.
+            let identity = isOpenForReading(descriptor) ? (try? status(of: descriptor))?.identity : nil
+            proofs.append(identity)
+        }
+        return part.count
+    }
+
+    /// What came along with a request, which says how many there are. Fewer than that come where it is wrong.
+    func takeProofs(_ count: Int) -> [FileIdentity?] {
+        defer { proofs.removeFirst(min(count, proofs.count)) }
+        return Array(proofs.prefix(count))
     }
 
     private func decode(_ bytes: ArraySlice<UInt8>) {
@@ -394,6 +421,8 @@ final class Call {
     private(set) var isAnswered = false
     /// Takes back what it began, where it is cancelled, its deadline passes or its client is gone.
     var whenCancelled: (() -> Void)?
+    /// The files whose descriptors came with it.
+    var proofs: [FileIdentity?] = []
     /// Hears that it failed, in whatever way.
     var whenUnanswered: (() -> Void)?
     private let told: (Call, RpcErrorCode?) -> Void

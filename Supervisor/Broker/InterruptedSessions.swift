@@ -25,7 +25,7 @@ extension Broker {
             throw RpcError(.nameTaken, "this session is open")
         }
         var specification = SessionSpecification(dead.entry)
-        specification.limits.environment = try params.variables("env").map { ($0.name, $0.value) }
+        try specification.takeVariables(&params)
         let idle = try params.optionalCount("idle_ms", 1...31_536_000_000) ?? settings.idle
         try params.finish()
         try records.requireRoom()

@@ -23,6 +23,7 @@ struct CommandWish {
     let directory: String?
     let environment: [(name: String, value: String)]
     var input = SessionRequest.Input.none
+    private let isOnTerminal: Bool
     var wall: UInt64?
     let memory: UInt64?
     let pids: UInt64?
@@ -42,6 +43,7 @@ struct CommandWish {
         _ params: inout Params, isStarted: Bool, limits: Bool = true, isOnTerminal: Bool = false
     ) throws(RpcError) {
         self.isStarted = isStarted
+        self.isOnTerminal = isOnTerminal
         let argv = try params.texts("argv"), string = try params.optionalText("command", most: 1 << 17)
         switch (argv, string) {
         case (let argv?, nil):
@@ -72,6 +74,16 @@ struct CommandWish {
                 throw params.wrong("stdin", "can be open only with \"stream\", or for a command that is started")
             }
             input = .later
+        }
+    }
+
+    /// What it is judged to be given beside its words.
+    var form: CommandInput {
+        if isOnTerminal { return .terminal }
+        return switch input {
+        case .none: .none
+        case .bytes(let bytes): bytes.isEmpty ? .none : .given
+        case .later: .given
         }
     }
 
@@ -116,7 +128,7 @@ extension Broker {
             case .string(let string): .string(Array(string.utf8))
             }
         let request = PolicyDecision.CommandRequest(
-            subject, workspace: entry.prepared.workspace.path, directory: directory, isJailed: true)
+            subject, workspace: entry.prepared.workspace.path, directory: directory, isJailed: true, input: wish.form)
         let verdict = entry.judge(request)
         let allowed = AllowedCommand(
             argv: verdict.argv ?? wish.argv(verdict), directory: directory,
@@ -142,6 +154,7 @@ extension Broker {
         event.workspace = entry.prepared.workspace.path
         event.isJailed = true
         event.verdict = verdict.json
+        if wish.form != .none { event.facts.add("input", .string(wish.form.rawValue)) }
         try records.tell(event, masked: entry.prepared.jail.maskedValues + entry.secrets(of: wish))
     }
 
@@ -161,7 +174,7 @@ extension Broker {
     ) throws(RpcError) {
         let tiers = entry.prepared.tiers.tiers
         let terms = ApprovalTerms(tiers)
-        let key = entry.approvalKey(wish, directory)
+        let key = entry.approvalKey(wish, directory, verdict.input)
         if let end = entry.approved[key], end > monotonicNanoseconds() { return then(.success(())) }
         guard terms.areForCli else {
             if ApprovalTerms.headlessAnswer(tiers) == .allow { return then(.success(())) }
@@ -235,14 +248,20 @@ extension Broker {
         _ wish: CommandWish, in entry: OpenSession
     ) throws(RpcError) -> [(name: String, value: String)] {
         var variables = entry.prepared.jail.environment
+        // What a shell runs or obeys before the string that was judged.
+        if case .string = wish.subject {
+            let asked = wish.environment.map(\.name) + entry.prepared.specification.limits.environment.map(\.0)
+            if let name = asked.first(where: isReadByShell) {
+                throw RpcError(
+                    .refused, "\(name) changes what a shell does with a string: start a program by \"argv\" instead",
+                    LaunchFailure(step: "environment", object: name, remedy: "leave it out").json)
+            }
+            // A policy's own are its word; what it passes is whoever's who asked.
+            let own = entry.prepared.policy.environment.set
+            variables.removeAll { isReadByShell($0.name) && own[$0.name] == nil }
+        }
         guard !wish.environment.isEmpty || wish.wall != nil || wish.memory != nil || wish.pids != nil else {
             return variables
-        }
-        // What a shell runs or obeys before the string that was judged.
-        if case .string = wish.subject, let name = wish.environment.first(where: { isReadByShell($0.name) })?.name {
-            throw RpcError(
-                .refused, "\(name) changes what a shell does with a string: start a program by \"argv\" instead",
-                LaunchFailure(step: "environment", object: name, remedy: "leave it out").json)
         }
         var checked = entry.prepared.policy
         do throws(PolicyError) {
@@ -316,11 +335,12 @@ extension OpenSession {
         return second.decision > first.decision ? second : first
     }
 
-    /// What an approval for the session is about: exactly these words, there, with these variables.
-    fileprivate func approvalKey(_ wish: CommandWish, _ directory: String) -> String {
+    /// What an approval for the session is about: exactly these words, there, with these variables, and with input only where it
+    /// was approved with it.
+    fileprivate func approvalKey(_ wish: CommandWish, _ directory: String, _ input: CommandInput) -> String {
         digest(
             [
-                Array(wish.json.text.utf8), Array(directory.utf8),
+                Array(wish.json.text.utf8), Array(directory.utf8), Array(input.rawValue.utf8),
                 Array(
                     wish.environment.map { "\($0.name.utf8.count) \($0.name)=\($0.value.utf8.count) \($0.value)" }
                         .joined().utf8),

@@ -79,16 +79,31 @@ struct Params {
 
     /// Names and texts.
     mutating func variables(_ name: String) throws(RpcError) -> [(name: String, value: String)] {
-        guard let value = value(name) else { return [] }
-        guard let object = value.members else { throw wrong(name, "must be an object of texts") }
         // Each is compared with each.
-        guard object.names.count <= 1024 else { throw wrong(name, "has at most 1024 members") }
+        try optionalVariables(name, most: 1024) ?? []
+    }
+
+    mutating func optionalVariables(
+        _ name: String, most: Int
+    ) throws(RpcError) -> [(name: String, value: String)]? {
+        guard let value = value(name) else { return nil }
+        guard let pairs = value.members?.pairs else { throw wrong(name, "must be an object of texts") }
+        guard pairs.count <= most else { throw wrong(name, "has at most \(most) members") }
         var all: [(name: String, value: String)] = []
-        for key in object.names {
-            guard let text = object[key]?.text, !text.utf8.contains(0), !key.utf8.contains(0), !key.isEmpty else {
+        for (key, value) in pairs {
+            guard let text = value.text, !text.utf8.contains(0), !key.utf8.contains(0), !key.isEmpty else {
                 throw wrong(name, "must be an object of texts without NUL")
             }
             all.append((key, text))
+        }
+        return all
+    }
+
+    /// The variables of whoever asks, as execve(2) gave them: their names have no `=`.
+    mutating func callerVariables(_ name: String) throws(RpcError) -> [(name: String, value: String)]? {
+        let all = try optionalVariables(name, most: 4096)
+        guard all?.contains(where: { $0.name.utf8.contains(UInt8(ascii: "=")) }) != true else {
+            throw wrong(name, "has a name with \"=\" in it")
         }
         return all
     }

@@ -23,18 +23,20 @@ final class Records {
     /// The directory that is this supervisor's alone; nil where there is none.
     private(set) var directory: String?
 
-    /// - Parameter state: the directory that supervisors of one user share; nil where there is no place for one.
-    init(state: String?, log: Log, loop: EventLoop) {
+    /// - Parameters:
+    ///   - state: the directory that supervisors of one user share; nil where there is no place for one.
+    ///   - copiesAudit: whether standard error gets every record of the audit log.
+    init(state: String?, copiesAudit: Bool, log: Log, loop: EventLoop) {
         self.log = log
         self.loop = loop
         guard let state else {
             missing = "there is no place for it: set XDG_STATE_HOME or HOME, or give --state"
             return
         }
-        open(state)
+        open(state, copy: copiesAudit ? { line in _ = try? write(2, line[...]) } : nil)
     }
 
-    private func open(_ state: String) {
+    private func open(_ state: String, copy: (([UInt8]) -> Void)?) {
         do throws(Errno) { try makeDirectories(state, mode: 0o700) } catch {
             missing = "\(state): \(error.message): make it writable, or give --state"
             return log.error("the state directory cannot be made", ["why": .string(missing ?? "")])
@@ -49,7 +51,7 @@ final class Records {
             }
             self.journal = journal
             self.directory = directory
-            do throws(AuditError) { audit = try AuditLog(directory) } catch {
+            do throws(AuditError) { audit = try AuditLog(directory, copy: copy) } catch {
                 missing = error.description
                 log.error("the audit log cannot be opened", ["why": .string(error.description)])
             }

@@ -7,34 +7,50 @@ internal import PolicyModel
 internal import SupervisorCore
 internal import Wire
 
+/// Told how many sessions are judged anew, and what is wrong with the others.
+typealias ReloadAnswer = (Int, [String]) -> Void
+
 extension Broker {
     /// Reads the policies of every open session again, in a thread, and judges by them from then on.
-    ///
-    /// - Parameter then: told how many are judged anew, and what is wrong with the others.
-    func reloadPolicies(then: @escaping (Int, [String]) -> Void = { _, _ in }) {
-        let wanted = sessions.values.map { entry in
-            (id: entry.id, policy: entry.prepared.specification.policy, workspace: entry.prepared.workspace.path)
+    func reloadPolicies(then: @escaping ReloadAnswer = { _, _ in }) {
+        // One after the other: of two at a time the older could come last. One that goes on may have read what is old by now.
+        if reloadWaiters != nil {
+            reloadWaiters?.next.append(then)
+        } else {
+            readPolicies(for: [then])
         }
-        let environment = environment
+    }
+
+    private func readPolicies(for waiters: [ReloadAnswer]) {
+        reloadWaiters = (waiters, [])
+        let wanted = sessions.values.map { entry in
+            (
+                id: entry.id, policy: entry.prepared.specification.policy, workspace: entry.prepared.workspace.path,
+                fingerprint: entry.prepared.tiers.fingerprint
+            )
+        }
+        let environment = environment, rules = settings.rules
         workers.perform(
-            { () -> [(id: String, result: Result<Engine, PolicyError>)] in
+            { () -> [(id: String, files: [String], result: Result<Engine?, PolicyError>)] in
                 wanted.map { session in
-                    (
-                        session.id,
-                        Result { () throws(PolicyError) in
-                            try PolicyTiers(
-                                session.policy, workspace: session.workspace, environment: environment
-                            ).engine()
-                        }
-                    )
+                    var files: [String] = []
+                    let result = Result { () throws(PolicyError) -> Engine? in
+                        let tiers = try PolicyTiers(
+                            session.policy, workspace: session.workspace, environment: environment, rules: rules,
+                            files: &files)
+                        return sameBytes(tiers.fingerprint, session.fingerprint) ? nil : try tiers.engine()
+                    }
+                    return (session.id, files, result)
                 }
             },
             then: { [weak self] results in
                 guard let self else { return }
                 var count = 0, problems: [String] = []
-                for (id, result) in results {
+                for (id, files, result) in results {
+                    sessions[id]?.policyFiles = files
                     switch result {
                     case .success(let engine):
+                        // Nil: they say what they said when it was made.
                         sessions[id]?.current = engine
                         count += 1
                     case .failure(let error):
@@ -44,28 +60,31 @@ extension Broker {
                             ["session": .string(id), "why": .string(error.diagnostics.first?.description ?? "")])
                     }
                 }
-                then(count, problems)
+                // What was not watched while it was read may have changed since.
+                if policyWatch?.follow(sessions.values.flatMap(\.policyFiles)) ?? false { reloadSoon() }
+                let waiters = reloadWaiters
+                reloadWaiters = nil
+                for waiter in waiters?.now ?? [] { waiter(count, problems) }
+                if let next = waiters?.next, !next.isEmpty { readPolicies(for: next) }
             })
     }
 
-    /// Reads them again when one of their files may have changed.
-    func watchPolicies(of entry: OpenSession) {
-        for directory in PolicyTiers.directories(
-            entry.prepared.specification.policy, workspace: entry.prepared.workspace.path, environment: environment)
-        {
-            // Where that fails SIGHUP and `reload` are left.
-            try? policyWatch?.add(directory)
-        }
+    /// Reads them again when one of their files may have changed: all files that took part, or could.
+    ///
+    /// - Parameter changes: the number of changes before they were read for this session.
+    func watchPolicies(of entry: OpenSession, since changes: UInt64) {
+        let isNew = policyWatch?.add(entry.policyFiles) ?? false
+        // What was not watched while it was read, and what changed meanwhile, was read for the others alone.
+        if isNew || changes != policyChanges { reloadSoon() }
     }
 
     /// Begins to watch for changes to files of policies.
     func startPolicyWatch() {
-        guard let watch = try? DirectoryWatch() else { return }
-        policyWatch = consume watch
-        guard let number = policyWatch.read({ $0.descriptor.raw }) else { return }
-        _ = try? loop.watch(number, .readable) { [weak self] _ in
-            guard let self else { return }
-            try? policyWatch?.drain()
+        guard let watch = try? PolicyWatch() else { return }
+        policyWatch = watch
+        _ = try? loop.watch(watch.descriptor, .readable) { [weak self] _ in
+            guard let self, watch.hasChanged() else { return }
+            policyChanges += 1
             reloadSoon()
         }
     }

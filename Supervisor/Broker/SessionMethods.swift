@@ -30,6 +30,8 @@ final class OpenSession {
     var approved: [String: UInt64] = [:]
     /// What its tiers say now, where their files have changed since; both are asked.
     var current: Engine?
+    /// The files of its policies, as they were last looked for.
+    var policyFiles: [String]
 
     init(
         id: String, name: String?, user: UInt32, prepared: PreparedSession, session: Session, idle: UInt64?,
@@ -39,6 +41,7 @@ final class OpenSession {
         self.name = name
         self.user = user
         self.prepared = prepared
+        policyFiles = prepared.policyFiles
         self.session = session
         self.idle = idle
         self.isBound = isBound
@@ -88,9 +91,16 @@ extension Broker {
         return own.first { sameBytes($0.id, text) } ?? own.first { $0.name.map { sameBytes($0, text) } ?? false }
     }
 
+    /// What a request wants a session to be, with proofs where they are needed.
+    func specification(_ call: Call, _ params: inout Params) throws(RpcError) -> SessionSpecification {
+        let specification = try SessionSpecification(&params, proofs: call.proofs)
+        if settings.provesPaths { try specification.requireProofs(settings.rules) }
+        return specification
+    }
+
     func createSession(_ call: Call, _ params: inout Params) throws(RpcError) {
         try records.requireRoom()
-        let specification = try SessionSpecification(&params)
+        let specification = try specification(call, &params)
         let name = try params.optionalText("name", most: 64)
         let idle = try params.optionalCount("idle_ms", 1...31_536_000_000) ?? settings.idle
         let isBound = try params.flag("bound")
@@ -123,7 +133,9 @@ extension Broker {
         isBound: Bool, isForOne: Bool = false, reopening: JournalSession? = nil, then: @escaping (OpenSession) -> Void
     ) {
         let environment = environment, machine = supervisor.machine, programs = settings.programs
+        let rules = settings.rules
         let state = [settings.state].compactMap { $0 }
+        let policyChanges = policyChanges
         sessionsToCome += 1
         if let name { namesToCome.insert(name) }
         var reservation: UInt64?
@@ -171,7 +183,7 @@ extension Broker {
                 arrived()
                 sessions[id] = entry
                 watchIdleness(of: entry)
-                watchPolicies(of: entry)
+                watchPolicies(of: entry, since: policyChanges)
                 then(entry)
             } catch {
                 workers.perform { jail.end() }
@@ -183,7 +195,7 @@ extension Broker {
                 do throws(Refusal) {
                     return .success(
                         try PreparedSession(
-                            specification, environment: environment, records: state, machine: machine,
+                            specification, environment: environment, records: state, rules: rules, machine: machine,
                             programs: programs, isForOne: isForOne))
                 } catch {
                     return .failure(error.rpc)

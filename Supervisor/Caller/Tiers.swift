@@ -3,10 +3,39 @@ internal import Linux
 public import PolicyDecision
 public import PolicyModel
 
+/// What the owner of a machine says about policies to somebody who is served by the system's service.
+public struct TierRules: Sendable {
+    /// Files that hold beside `/etc/cordon/policy.toml`, and must be there.
+    public var machine: [String] = []
+    /// What a session's policy may be, byte by byte, the first where none is named; nil: anything.
+    public var allowed: [String]?
+
+    /// Nothing is said.
+    public init() {}
+
+    /// Whether a policy is one that the machine's owner names.
+    public func names(_ reference: String) -> Bool {
+        allowed?.contains { $0.utf8.elementsEqual(reference.utf8) } ?? false
+    }
+
+    fileprivate func chosen(_ reference: String?) throws(PolicyError) -> String? {
+        guard let allowed else { return reference }
+        guard let reference else { return allowed.first }
+        if names(reference) { return reference }
+        throw PolicyError(diagnostics: [
+            Diagnostic(
+                location: nil, message: "this machine's owner does not let you use the policy \(printable(reference))",
+                remedy: "use " + allowed.map(printable).joined(separator: " or "))
+        ])
+    }
+}
+
 /// The policies that judge and confine one request.
 public struct PolicyTiers: Sendable {
     /// From the machine's owner to the request; the last is the session's.
     public private(set) var tiers: [Tier] = []
+    /// What tells these from others: which files took part, as what, and every byte of them.
+    public private(set) var fingerprint = ""
 
     /// The policy that was asked for, or what stands for it.
     public var session: Policy { tiers[tiers.count - 1].policy }
@@ -18,16 +47,25 @@ public struct PolicyTiers: Sendable {
 
     /// Reads all of them.
     ///
-    /// - Parameter reference: what `--policy` names; nil for a trusted project's own policy, else preset:agent.
+    /// - Parameters:
+    ///   - named: what `--policy` names; nil for a trusted project's own policy, else preset:agent.
+    ///   - files: gets the names of the files that were looked for, also of those that are not there or that are wrong: where one
+    ///     of them changes, so may all of this.
     /// - Throws: `PolicyError` with everything that is wrong in all of the files, their own examples included.
     public init(
-        _ reference: String?, workspace: String, environment: [(name: String, value: String)]
+        _ named: String?, workspace: String, environment: [(name: String, value: String)],
+        rules: TierRules = TierRules(), files: inout [String]
     ) throws(PolicyError) {
         var diagnostics: [Diagnostic] = []
         var projectSources: [PolicySource] = []
+        var parts: [[UInt8]] = []
+        var looked = [Self.systemFile, workspace + "/" + Self.projectFile]
+        defer { files = looked }
+        let reference = try rules.chosen(named)
         func load(_ name: Tier.Name, _ reference: String) -> Tier? {
             do throws(PolicyError) {
-                let read = try readPolicy(reference, presetTests: false)
+                let read = try readPolicy(reference, presetTests: false, looking: { looked.append($0) })
+                parts += read.sources.flatMap { [pathBytes($0.path), $0.bytes] }
                 if name == .project { projectSources = read.sources }
                 // A preset's own were checked when Cordon was built.
                 let failures = reference.hasPrefix("preset:") ? [] : try read.policy.failedExamples()
@@ -39,7 +77,10 @@ public struct PolicyTiers: Sendable {
             }
         }
         if exists(Self.systemFile) { tiers += [load(.system, Self.systemFile)].compactMap { $0 } }
-        if let file = Self.userFile(environment), exists(file) { tiers += [load(.user, file)].compactMap { $0 } }
+        for file in rules.machine { tiers += [load(.system, file)].compactMap { $0 } }
+        let userFile = Self.userFile(environment)
+        looked += [userFile].compactMap { $0 }
+        if let file = userFile, exists(file) { tiers += [load(.user, file)].compactMap { $0 } }
         let project = workspace + "/" + Self.projectFile
         var isTrustedProject = false
         if exists(project) {
@@ -50,16 +91,16 @@ public struct PolicyTiers: Sendable {
         }
         if !isTrustedProject { tiers += [load(.session, reference ?? Self.defaultPolicy)].compactMap { $0 } }
         guard diagnostics.isEmpty else { throw PolicyError(diagnostics: diagnostics) }
+        fingerprint = digest(tiers.flatMap { [Array($0.name.rawValue.utf8), pathBytes($0.policy.name)] } + parts)
     }
 
-    /// The directories in which files lie, or could come to lie, that have a say: without those that they extend.
-    public static func directories(
-        _ reference: String?, workspace: String, environment: [(name: String, value: String)]
-    ) -> [String] {
-        var files = [systemFile, workspace + "/" + projectFile]
-        if let file = userFile(environment) { files.append(file) }
-        if let reference, !reference.hasPrefix("preset:") { files.append(reference) }
-        return files.compactMap(parentPath)
+    /// Reads all of them, for who does not ask again.
+    public init(
+        _ named: String?, workspace: String, environment: [(name: String, value: String)],
+        rules: TierRules = TierRules()
+    ) throws(PolicyError) {
+        var files: [String] = []
+        try self.init(named, workspace: workspace, environment: environment, rules: rules, files: &files)
     }
 
     /// One policy that confines as all of them do.
@@ -199,10 +240,11 @@ public struct PolicySource: Sendable {
 
 /// Reads a policy from a file or a preset.
 public func readPolicy(
-    _ reference: String, presetTests: Bool = true
+    _ reference: String, presetTests: Bool = true, looking: (String) -> Void = { _ in }
 ) throws(PolicyError) -> (policy: Policy, sources: [PolicySource]) {
     var sources: [PolicySource] = []
     let policy = try Policy.load(reference, presetTests: presetTests) { (path) throws(FileReadFailure) in
+        looking(path)
         do throws(Errno) {
             // A FIFO would be waited for without end, and a device read without one.
             let file = try open(path, [.readOnly, .nonBlocking])

@@ -56,6 +56,7 @@ public final class Client {
     /// Bytes that came on streams before somebody said what to do with them.
     private var early: [UInt32: (bytes: [UInt8], isEnded: Bool)] = [:]
     private var failure: String?
+    private var takesDescriptors = false
     /// Hears what the supervisor tells without being asked.
     public var whenTold: (_ method: String, _ params: JsonObject) -> Void = { _, _ in }
 
@@ -76,13 +77,31 @@ public final class Client {
     /// Agrees on a version.
     @discardableResult
     public func hello(as name: String) throws(ClientError) -> JsonObject {
-        try call("hello", ["versions": .array([.number(Self.version)]), "client": .string(name)])
+        let answer = try call("hello", ["versions": .array([.number(Self.version)]), "client": .string(name)])
+        takesDescriptors = answer["features"]?.texts?.contains("descriptors") ?? false
+        return answer
     }
 
     /// Asks, and waits for the answer. What comes meanwhile on streams goes to their handlers.
-    public func call(_ method: String, _ params: JsonObject = [:]) throws(ClientError) -> JsonObject {
+    ///
+    /// - Parameter paths: parameters that name files. Where the supervisor takes descriptors they are opened here, so that
+    ///   it sees that this process may. What cannot be opened here is the supervisor's to refuse.
+    public func call(
+        _ method: String, _ params: JsonObject = [:], proving paths: [String] = []
+    ) throws(ClientError) -> JsonObject {
         var answer: Result<JsonObject, ClientError>?
-        send(method, params) { answer = $0 }
+        var named: [JsonValue] = [], opened = DescriptorList()
+        for name in takesDescriptors ? paths : [] {
+            guard let path = params[name]?.text, path.utf8.first == UInt8(ascii: "/"),
+                let file = try? Linux.open(path, [.readOnly, .nonBlocking])
+            else { continue }
+            named.append(.string(name))
+            opened.append(file)
+        }
+        var params = params
+        if !named.isEmpty { params.add("descriptors", .array(named)) }
+        send(method, params, descriptors: opened.raw) { answer = $0 }
+        _ = consume opened
         while answer == nil { receive() }
         return try (answer ?? .failure(.lost("no answer"))).get()
     }
@@ -90,7 +109,8 @@ public final class Client {
     /// Asks, and calls back with the answer.
     @discardableResult
     public func send(
-        _ method: String, _ params: JsonObject = [:], then: @escaping (Result<JsonObject, ClientError>) -> Void
+        _ method: String, _ params: JsonObject = [:], descriptors: [Int32] = [],
+        then: @escaping (Result<JsonObject, ClientError>) -> Void
     ) -> Int64 {
         let id = nextId
         nextId += 1
@@ -99,7 +119,7 @@ public final class Client {
             return id
         }
         waiting[id] = then
-        write(.control, 0, RpcMessage.request(id: .number(id), method: method, params: params).encoded)
+        write(.control, 0, RpcMessage.request(id: .number(id), method: method, params: params).encoded, descriptors)
         return id
     }
 
@@ -206,7 +226,9 @@ public final class Client {
 
     private func write(_ frame: Frame) { write(frame.kind, frame.stream, frame.payload) }
 
-    private func write(_ kind: Frame.Kind, _ stream: UInt32, _ payload: [UInt8]) {
+    private func write(
+        _ kind: Frame.Kind, _ stream: UInt32, _ payload: [UInt8], _ descriptors: [Int32] = []
+    ) {
         guard failure == nil else { return }
         do throws(Errno) {
             let bytes = Frame(kind, stream: stream, payload: payload).encoded
@@ -214,10 +236,11 @@ public final class Client {
             if writing != nil {
                 _ = try writing.read { (descriptor) throws(Errno) in try descriptor.writeAll(bytes) }
             } else {
-                try reading.writeAll(bytes)
+                try sendAll(bytes, descriptors: descriptors, on: reading)
             }
         } catch {
-            lose(error.message)
+            // Who was sent away was told why before.
+            if error == .brokenPipe { while failure == nil { receive() } } else { lose(error.message) }
         }
     }
 

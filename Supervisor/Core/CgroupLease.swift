@@ -75,9 +75,3 @@ struct CgroupLease: ~Copyable {
             killable: groups.killable, counters: groups.counters, isUnified: groups.tree.layout == .version2)
     }
 }
-
-/// Removes groups whose processes are dead. The kernel lets a group go once its last task has been
-/// unhashed, which is a moment after its death was reported.
-private func removeGroups(_ directories: [String]) {
-    for directory in directories { removeGroup(directory) }
-}

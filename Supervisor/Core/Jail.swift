@@ -57,7 +57,7 @@ public struct Jail: ~Copyable, Sendable {
 
         let spawnerEnd = try step("socket") { () throws(Errno) in try spawnerPair.takeWriting() }
         let process = try cloneInit(
-            supervisor, namespaces: steps.namespaces, cgroup: birthGroup, control: theirControl.raw)
+            supervisor, steps, cgroup: birthGroup, control: theirControl.raw)
         _ = consume theirControl
         mark("clone")
         // From here on the jail has an owner, which ends it when a step below fails.
@@ -97,12 +97,13 @@ public struct Jail: ~Copyable, Sendable {
     }
 
     private static func cloneInit(
-        _ supervisor: Supervisor, namespaces: Namespaces, cgroup: Int32?, control: Int32
+        _ supervisor: Supervisor, _ steps: SupervisorSteps, cgroup: Int32?, control: Int32
     ) throws(LaunchFailure) -> ChildProcess {
-        try launching(namespaces.names.joined(separator: ",")) { () throws(SpawnFailure) in
+        try launching(steps.namespaces.names.joined(separator: ",")) { () throws(SpawnFailure) in
             try cloneAndExecute(
-                supervisor.initExecutable, arguments: ["jail-init"], namespaces: namespaces, cgroup: cgroup,
-                control: control, null: supervisor.null.raw, ambientCapabilities: Capability.all)
+                supervisor.initExecutable, arguments: ["jail-init"] + (steps.announces ? ["announce"] : []),
+                namespaces: steps.namespaces, cgroup: cgroup, control: control, null: supervisor.null.raw,
+                ambientCapabilities: Capability.all)
         }
     }
 
@@ -113,6 +114,7 @@ public struct Jail: ~Copyable, Sendable {
         func mark(_ name: String) { times.append(NamedTime(step: name, nanoseconds: monotonicNanoseconds())) }
         try limitGroups(steps.limits, nests: nests)
         mark("limits")
+        if steps.announces { try awaitAnnouncement() }
         try mapIds(
             steps.map, firstId: range.read { $0.first }, of: process.pid, programs: supervisor.machine.subordinateIds)
         mark("map-ids")
@@ -140,6 +142,13 @@ public struct Jail: ~Copyable, Sendable {
     /// Waits until jail-init has been executed, or says why it could not be.
     private func confirmInit() throws(LaunchFailure) {
         try launching("jail-init") { () throws(SpawnFailure) in try process.confirmExecuted() }
+    }
+
+    /// Waits until jail-init says that it is there.
+    private func awaitAnnouncement() throws(LaunchFailure) {
+        try confirmInit()
+        let message = try step("jail-init") { () throws(Errno) in try receive(on: control.raw) }
+        guard !message.bytes.isEmpty else { throw LaunchFailure(step: "jail-init", errno: .brokenPipe) }
     }
 
     private mutating func limitGroups(_ limits: CgroupLimits?, nests: Bool) throws(LaunchFailure) {
@@ -338,6 +347,11 @@ struct SupervisorSteps {
     var map: IdentityMap = .ownRange
     var limits: CgroupLimits?
     var trees: [Tree] = []
+
+    /// Whether jail-init has to say that it is there before its ids are mapped. Until its execve(2) is done its files in /proc are
+    /// root's where this supervisor is not dumpable, as for all who share its memory (proc(5)); that it has begun tells
+    /// `confirmExecuted`, but not that. A set-uid helper can write them in any case, and root too.
+    var announces: Bool { if case .single = map { true } else { false } }
 
     init(_ plan: Plan) {
         for step in plan.steps {

@@ -15,12 +15,23 @@ struct Daemon {
         Signal.ignore(Signal.fileSize)
         do throws(DaemonFailure) {
             let options = try DaemonOptions(Array(commandLine().dropFirst()))
+            // First of all: nothing is read, and no thread started, with the rights of root.
+            if let identity = options.identity { try become(identity) }
             try run(options)
         } catch {
             put("cordon-supervisor: \(error.text)\n")
             exitNow(error.code)
         }
         exitNow(0)
+    }
+
+    private static func become(_ identity: DaemonOptions.Identity) throws(DaemonFailure) {
+        do throws(Errno) {
+            try Linux.become(
+                user: identity.user, group: identity.group, supplementary: identity.supplementary)
+        } catch {
+            throw DaemonFailure(text: "it cannot become user \(identity.user): \(error.message)", code: 125)
+        }
     }
 
     private static func run(_ options: DaemonOptions) throws(DaemonFailure) {
@@ -55,6 +66,11 @@ struct Daemon {
                 }
                 wait()
                 try serve(broker, loop, Descriptor(owning: number), path)
+            case .gate(let number):
+                let gate = GateClient(Descriptor(owning: number), broker, loop)
+                try gate.start()
+                try loop.run()
+                broker.close()
             }
         } catch {
             throw DaemonFailure(text: "\(error)", code: 125)
@@ -62,7 +78,7 @@ struct Daemon {
     }
 
     /// Nanoseconds that one without clients and sessions stays.
-    private static let linger: UInt64 = 30_000_000_000
+    static let linger: UInt64 = 30_000_000_000
 
     private static func serve(
         _ broker: Broker, _ loop: EventLoop, _ socket: consuming Descriptor, _ path: String

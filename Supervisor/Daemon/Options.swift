@@ -19,11 +19,34 @@ struct DaemonOptions {
         case socket(String)
         /// Clients on a socket that is open already; its path, to be removed at the end. It ends when it is not needed.
         case listening(Int32, String)
+        /// Clients that the system's service hands over on a socket. It ends when that does, or when it is not needed.
+        case gate(Int32)
+    }
+
+    /// Whom it becomes before it does anything.
+    struct Identity {
+        var user: UInt32
+        var group: UInt32
+        var supplementary: [UInt32]
+
+        /// `USER:GROUP:GROUP,…`, all of them numbers.
+        init?(_ text: String) {
+            let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+            guard parts.count == 3, let user = UInt32(parts[0]), let group = UInt32(parts[1]), user != 0 else {
+                return nil
+            }
+            let groups = parts[2].split(separator: ",")
+            supplementary = groups.compactMap { UInt32($0) }
+            guard supplementary.count == groups.count else { return nil }
+            self.user = user
+            self.group = group
+        }
     }
 
     var mode: Mode
     var settings = BrokerSettings()
     var metrics: MetricsPlace?
+    var identity: Identity?
 
     enum MetricsPlace {
         case socket(String)
@@ -56,6 +79,7 @@ struct DaemonOptions {
         settings.state = userDirectory("XDG_STATE_HOME", "/.local/state", callerEnvironment()).map { $0 + "/cordon" }
         var mode: Mode?
         var listening: Int32?
+        var gate: Int32?
         var rest = arguments[...]
         func usage(_ text: String) -> DaemonFailure {
             DaemonFailure(text: text + " (see cordon-supervisor --help)", code: 2)
@@ -81,6 +105,14 @@ struct DaemonOptions {
             case "--socket": mode = .socket(try value())
             // Not for people: it is how cordon session starts one.
             case "--listening": listening = Int32(clamping: try count())
+            // Neither are these: cordon-service starts one so for each user.
+            case "--gate": gate = Int32(clamping: try count())
+            case "--become":
+                let text = try value()
+                guard let identity = Identity(text) else { throw usage("--become \(text): USER:GROUP:GROUPS") }
+                self.identity = identity
+            case "--tier": settings.rules.machine.append(try value())
+            case "--allow-policy": settings.rules.allowed = (settings.rules.allowed ?? []) + [try value()]
             case "--metrics":
                 let text = try value()
                 if text.hasPrefix("unix:/") {
@@ -115,6 +147,12 @@ struct DaemonOptions {
                 exitNow(0)
             default: throw usage("unknown option \(parts[0])")
             }
+        }
+        if let gate {
+            self.mode = .gate(gate)
+            settings.provesPaths = true
+            settings.copiesAudit = true
+            return
         }
         guard let mode else { throw usage("--stdio or --socket is needed") }
         if let listening {

@@ -74,11 +74,13 @@ private func answer(_ arguments: [String], approves: Bool) throws(SubcommandFail
         ?? .usage(UsageError("no question \"\(printable(id))\" waits", remedy: "see cordon approve --list"))
 }
 
-/// Every supervisor of this user's that answers.
+/// Every supervisor of this user's that answers, the one of the system's service among them.
 private func supervisors() -> [Client] {
     Signal.ignore(Signal.pipe)
-    guard let endpoints = Endpoints(callerEnvironment()) else { return [] }
-    return endpoints.sockets().compactMap { path in
+    let environment = callerEnvironment()
+    let service = environment.first { $0.name == "CORDON_SOCKET" }?.value
+    let sockets = [service].compactMap { $0 } + (Endpoints(environment)?.sockets() ?? [])
+    return sockets.compactMap { path in
         guard let client = try? Client(path: path), (try? client.hello(as: "cordon approve")) != nil else { return nil }
         return client
     }

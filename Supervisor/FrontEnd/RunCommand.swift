@@ -91,15 +91,24 @@ private func loadPolicy(
 private func judge(
     _ options: RunOptions, by tiers: PolicyTiers, _ place: Workspace, _ environment: [(name: String, value: String)]
 ) throws(Refusal) -> JudgedRun {
+    let input = options.terminal ? CommandInput.terminal : hasInput() ? .given : .none
     let verdict = try refusing(policy: nil) { () throws(PolicyError) in
         try tiers.engine().judge(
             CommandRequest(
-                .argv(options.command), workspace: place.path, directory: place.directory, isJailed: true))
+                .argv(options.command), workspace: place.path, directory: place.directory, isJailed: true,
+                input: input))
     }
     return JudgedRun(
         options.command, verdict: verdict, in: place, tiers: tiers.tiers, environment: environment,
-        circumstances: [options.image ?? ""] + options.limits.environment.map { "\($0.0)=\($0.1)" },
+        circumstances: [options.image ?? "", verdict.input.rawValue]
+            + options.limits.environment.map { "\($0.0)=\($0.1)" },
         isAsked: !options.printPlan)
+}
+
+/// Whether standard input is anything but `/dev/null`, which says nothing.
+func hasInput() -> Bool {
+    guard let own = try? status(of: 0), let null = try? status(at: "/dev/null") else { return true }
+    return own.device != null.device || own.inode != null.inode
 }
 
 private func plan(

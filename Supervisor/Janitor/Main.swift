@@ -61,9 +61,6 @@ struct Janitor {
         }
         awaitEmpty(group)
         let name = pathComponents(group).last ?? ""
-        for base in tree.bases where base != tree.bases.first {
-            removeGroup(base + "/" + CgroupTree.parent + "/" + name)
-        }
-        removeGroup(group)
+        removeGroups(tree.bases.dropFirst().map { $0 + "/" + CgroupTree.parent + "/" + name } + [group])
     }
 }

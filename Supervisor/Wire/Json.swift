@@ -125,6 +125,9 @@ public struct JsonObject: Sendable, Equatable, ExpressibleByDictionaryLiteral {
     /// Names in order.
     public var names: [String] { members.map(\.name) }
 
+    /// All of it in order.
+    public var pairs: [(name: String, value: JsonValue)] { members.map { (name: $0.name, value: $0.value) } }
+
     /// Adds a member at the end; its name must be new.
     public mutating func add(_ name: String, _ value: JsonValue) { members.append(Member(name: name, value: value)) }
 

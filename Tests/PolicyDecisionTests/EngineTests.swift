@@ -169,6 +169,100 @@ import Testing
         #expect(try decide(policy, command) == expected)
     }
 
+    private static let lab = """
+        version = 1
+        [defaults]
+        command = "ask"
+        opaque = "deny"
+        [[command]]
+        id = "python"
+        argv = ["python3", "..."]
+        decision = "allow"
+        [[command]]
+        id = "python-quiet"
+        argv = ["python3", "-q", "..."]
+        decision = "allow"
+        interactive = true
+        except = [["python3", "evil.py"]]
+        [[command]]
+        argv = ["bash"]
+        decision = "allow"
+        interactive = true
+        [[command]]
+        argv = ["less", "..."]
+        decision = "allow"
+        [[command]]
+        argv = ["cat", "..."]
+        decision = "allow"
+        [[command]]
+        argv = ["perl", "..."]
+        decision = "deny"
+        interactive = true
+        [fs]
+        read = ["/usr", "${workspace}"]
+        """
+
+    /// Whoever writes an interpreter's input, or sits at its terminal, can have it do anything.
+    @Test(arguments: [
+        // Not an interpreter; one with a program among its words; one that only tells something.
+        ("cat x", [Decision.allow, .allow, .allow]), ("python3 x.py", [.allow, .deny, .deny]),
+        ("python3 --version", [.allow, .allow, .allow]), ("python3", [.deny, .deny, .deny]),
+        // Its rule says so; another rule's exception holds all the same.
+        ("bash", [.allow, .allow, .allow]), ("python3 -q x.py", [.allow, .allow, .allow]),
+        ("python3 -q evil.py", [.allow, .deny, .deny]),
+        // A string is judged by itself, what is in it in the same form.
+        ("sh -c 'cat x'", [.allow, .allow, .allow]), ("sh -c 'python3 x.py'", [.allow, .deny, .deny]),
+        ("timeout 5 bash", [.allow, .allow, .allow]), ("env python3 x.py", [.allow, .deny, .deny]),
+        ("cat x | python3 x.py", [.allow, .deny, .deny]), ("cat x; less y", [.allow, .deny, .deny]),
+        // A denial stays one, and what no rule allows is no more allowed than before.
+        ("perl x.pl", [.deny, .deny, .deny]), ("ruby x.rb", [.ask, .deny, .deny]),
+    ]) func formsOfRequests(_ command: String, _ expected: [Decision]) throws {
+        let engine = try Narrow.engine(Self.lab)
+        for (input, decision) in zip(CommandInput.allCases, expected) {
+            let verdict = engine.judge(command, input: input)
+            #expect(verdict.decision == decision, "\(input): \(verdict.evidence)")
+        }
+    }
+
+    @Test func theRemedyForAnInterpreterNamesItsRule() throws {
+        let evidence = try Narrow.engine(Self.lab).judge("python3 x.py", input: .terminal).mainEvidence
+        #expect(evidence?.rule == "defaults.opaque")
+        #expect(evidence?.reason == "it is an interpreter on a terminal, and the rule `python` is not `interactive`")
+        #expect(evidence?.remedy?.contains("add `interactive = true` to the rule at narrow.toml:5:1") == true)
+        // Without a word about what is opaque, too.
+        let silent = try Narrow.engine(
+            "version = 1\n[[command]]\nargv = [\"python3\", \"...\"]\ndecision = \"allow\"\n")
+        let other = silent.judge("python3 x.py", input: .given).mainEvidence
+        #expect(other?.decision == .ask && other?.rule == "default")
+        #expect(other?.remedy?.contains("narrow.toml:2:1") == true)
+    }
+
+    /// A tier's `interactive` is its own: the strictest that speaks decides.
+    @Test func interactiveIsOneTiersWord() throws {
+        let open = try Narrow.policy(
+            "version = 1\n[[command]]\nargv = [\"python3\", \"...\"]\ndecision = \"allow\"\ninteractive = true\n")
+        let closed = try Narrow.policy(Self.lab)
+        let denying = try Narrow.policy("version = 1\n[[command]]\nargv = [\"python3\"]\ndecision = \"deny\"\n")
+        let jailed = try Narrow.policy("version = 1\n[defaults]\njailed = \"allow\"\ncommand = \"deny\"\n")
+        func decide(_ tiers: [Tier], isJailed: Bool = false) throws -> Decision {
+            try Engine(tiers).judge("python3 x.py", isJailed: isJailed, input: .terminal).decision
+        }
+        #expect(try decide([Tier(.session, open)]) == .allow)
+        #expect(try decide([Tier(.user, closed), Tier(.session, open)]) == .deny)
+        #expect(try decide([Tier(.user, open), Tier(.session, closed)]) == .deny)
+        #expect(try decide([Tier(.user, denying), Tier(.session, open)]) == .deny)
+        // In a jail that allows what it does not know, nothing is missing.
+        #expect(try decide([Tier(.session, jailed)], isJailed: true) == .allow)
+        #expect(try decide([Tier(.user, closed), Tier(.session, jailed)], isJailed: true) == .deny)
+        #expect(try decide([Tier(.user, jailed), Tier(.session, open)], isJailed: true) == .allow)
+    }
+
+    @Test func lintFindsIdleInteractive() throws {
+        let findings = try Narrow.policy(Self.lab).lint().filter { $0.code == .idleInteractive }
+        #expect(findings.count == 1)
+        #expect(findings.first?.location?.line == 25 && findings.first?.level == .warning)
+    }
+
     /// A pattern stands for harmless options of known programs alone.
     @Test(arguments: [
         ("rg -n x", Decision.allow), ("rg --pre=x y", .ask), ("rg --frob y", .ask), ("tool -x", .ask),

@@ -66,7 +66,12 @@ enum Narrow {
 
 extension Engine {
     /// The verdict on a string in the narrow workspace.
-    func judge(_ command: String, isJailed: Bool = false, asIs: Bool = false) -> Verdict {
-        judge(CommandRequest(.string(Array(command.utf8)), workspace: Narrow.workspace, isJailed: isJailed, asIs: asIs))
+    func judge(
+        _ command: String, isJailed: Bool = false, asIs: Bool = false, input: CommandInput = .none
+    ) -> Verdict {
+        judge(
+            CommandRequest(
+                .string(Array(command.utf8)), workspace: Narrow.workspace, isJailed: isJailed, asIs: asIs, input: input)
+        )
     }
 }

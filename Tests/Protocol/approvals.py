@@ -251,3 +251,61 @@ def a_run_that_is_not_approved_leaves_no_session(world):
             client.call("cancel", id=number)
         refused("cancelled" if leave == "cancel" else "deadline", lambda: client.wait(number))
         until(lambda: client.call("session.list")["sessions"] == [], f"the session of a run that ended by {leave}", 5)
+
+
+@case
+def input_to_an_interpreter(world):
+    """Who writes an interpreter's input can have it do anything: only a rule that says `interactive` allows that."""
+    def text(interactive):
+        return world.policy(
+            "version = 1\nextends = [\"preset:agent\"]\n[defaults]\ncommand = \"ask\"\njailed = \"deny\"\n"
+            "[[command]]\nid = \"shell\"\nargv = [\"bash\", \"x.sh\"]\ndecision = \"allow\"\n"
+            f"interactive = {interactive}\n")
+
+    with open(world.inside("x.sh"), "w") as file:
+        file.write("read line; echo got $line\n")
+    client = world.stdio()
+    closed, opened = client.session(policy=text("false")), client.session(policy=text("true"))
+    words = ["bash", "x.sh"]
+    equal(client.run(closed, *words)["stdout"], "got\n", "no input")
+    equal(client.call("command.run", session=closed, argv=words, input="")["stdout"], "got\n", "input of no bytes")
+    equal(client.call("command.run", session=closed, argv=["cat"], input="x")["stdout"], "x", "not an interpreter")
+    for method, params in (("command.run", {"input": "x\n"}), ("command.start", {"stdin": "open"}),
+                           ("command.run", {"stdin": "open", "stream": True}), ("terminal.open", {})):
+        failure = refuses("denied", client, method, session=closed, argv=words, **params)
+        evidence = failure.data["evidence"][0]
+        equal((evidence["rule"], evidence["decision"]), ("defaults.jailed", "deny"))
+        assert "`shell` is not `interactive`" in evidence["reason"], evidence
+        assert "interactive = true" in evidence["remedy"], evidence
+    refuses("denied", client, "command.run", session=closed, command="cat x.sh; bash x.sh", input="x\n")
+    equal(client.call("command.run", session=opened, argv=words, input="x\n")["stdout"], "got x\n")
+    terminal = client.call("terminal.open", session=opened, argv=words)["terminal"]
+    client.call("terminal.write", session=opened, terminal=terminal, data="x\n")
+    equal(client.call("terminal.wait", session=opened, terminal=terminal)["exit_code"], 0)
+    refuses("denied", client, "terminal.open", session=opened, argv=["bash"])
+    # What a preset's jail allows, it allows on a terminal too.
+    preset = client.session(policy="preset:agent")
+    terminal = client.call("terminal.open", session=preset, argv=["bash", "--norc"])["terminal"]
+    client.call("terminal.write", session=preset, terminal=terminal, data="exit 7\n")
+    equal(client.call("terminal.wait", session=preset, terminal=terminal)["exit_code"], 7)
+    equal(client.call("command.run", session=preset, argv=["bash"], input="exit 6\n")["exit_code"], 6)
+
+
+@case
+def an_approval_is_for_one_form(world):
+    """What was approved without input is asked about again with it, where it matters."""
+    _, path = listening(world)
+    asker = Asker(world, path, policy(world, scopes='scopes = ["once", "session"]'))
+    with open(world.inside("x.sh"), "w") as file:
+        file.write("echo ran\n")
+    words = {"argv": ["bash", "x.sh"]}
+    equal(answers(world, "approve", "--session", asker.ask(**words)["id"])[0], 0)
+    equal(asker.line()["result"]["stdout"], "ran\n")
+    equal(answers(world, "deny", asker.ask(**words, input="x")["id"])[0], 0)
+    equal(asker.line()["kind"], "denied")
+    equal(answers(world, "approve", "--session", asker.ask(argv=["cp", "x.sh", "y"])["id"])[0], 0)
+    equal(asker.line()["result"]["exit_code"], 0)
+    asker.process.stdin.write(json.dumps({"argv": ["cp", "x.sh", "y"], "input": "9"}) + "\n")
+    asker.process.stdin.flush()
+    equal(asker.line()["result"]["exit_code"], 0, "to what does not obey its input it makes no difference")
+    asker.end()

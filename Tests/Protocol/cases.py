@@ -16,7 +16,7 @@ def case(function=None, alone=False, seconds=60):
 class Options:
     """What the caller of the suite chose."""
     seed = 0
-    rounds = 25
+    rounds = 500
 
 
 def equal(seen, wanted, what=""):

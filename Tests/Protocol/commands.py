@@ -1,6 +1,7 @@
 """Commands: what PROTOCOL.md says of them, sentence by sentence."""
 import base64
 import os
+import signal
 import time
 
 from cases import case, equal, refused, refuses
@@ -559,6 +560,98 @@ def environments(world):
          '[env]\nset = { FIXED = "policy" }\nmask = ["*_TOKEN"]\n'))
     equal(client.shell(setting, "echo $FIXED")["stdout"], "policy\n")
     refuses("refused", client, "command.run", session=setting, argv=["env"], env={"FIXED": "mine"})
+
+
+@case
+def variables_of_whoever_asks(world):
+    """A supervisor on a socket passes on the variables of who asked, by the policy, and its own only where none are given."""
+    mine, secret = {"SHARED": "mine", "OTHER": "mine", "TERM": "vt100", "A_TOKEN": "caller-secret-1"}, "caller-secret-1"
+    _, path = world.listen(environment={**world.environment, "SHARED": "supervisor", "TERM": "vt52"})
+    client = world.connect(path)
+    text = world.policy(OPEN_POLICY + '[env]\npass = ["SHARED", "*_TOKEN", "HOME"]\nmask = ["*_TOKEN"]\n')
+    show = 'echo "$SHARED,$OTHER,$TERM,$A_TOKEN"'
+    own = client.session(policy=text)
+    until(lambda: client.call("health")["ready_jails"] > 0, "a ready jail")
+    # One that is ready has nothing of another's.
+    its = client.session(policy=text, caller_env=mine)
+    equal(client.shell(its, show)["stdout"], "mine,,vt100,[masked]\n")
+    equal(client.shell(own, show)["stdout"], "supervisor,,vt52,\n")
+    equal(client.shell(own, f"echo {secret}")["stdout"], secret + "\n", "another's secret")
+    for caller, seen in ((mine, "mine,,vt100,[masked]\n"), ({}, ",,dumb,\n"), (None, "supervisor,,vt52,\n")):
+        report = client.call("run", workspace=world.workspace, policy=text, argv=["bash", "-c", show], caller_env=caller)
+        equal(report["stdout"], seen, str(caller))
+    everything = client.session(policy=world.policy(OPEN_POLICY + '[env]\ninherit = "all"\n'), caller_env=mine)
+    equal(client.shell(everything, show)["stdout"], "mine,mine,vt100,[masked]\n")
+    # `env` is said for this session alone, and wins.
+    both = client.session(policy=text, caller_env=mine, env={"SHARED": "set"})
+    equal(client.shell(both, show)["stdout"], "set,,vt100,[masked]\n")
+    # A terminal has the session's variables, and a command those of its request.
+    equal(client.shell(its, show, env={"OTHER": "more"})["stdout"], "mine,more,vt100,[masked]\n")
+    terminal = client.call("terminal.open", session=its, argv=["bash", "-c", show], term="xterm")["terminal"]
+    client.call("terminal.wait", session=its, terminal=terminal)
+    shown = client.call("terminal.read", session=its, terminal=terminal)["data"]
+    assert shown.startswith("mine,,xterm,") and secret not in shown, shown
+    for wrong in (1, [], "A=1", {"A": 1}, {"A": None}, {"": "x"}, {"A=B": "x"}, {"A": "a\0b"},
+                  {f"V{n}": "" for n in range(4097)}):
+        failure = refuses("invalid_params", client, "session.create", workspace=world.workspace, caller_env=wrong)
+        equal(failure.data["parameter"], "caller_env")
+    many = client.session(policy=text, caller_env={f"V{n}": "x" for n in range(4095)} | {"SHARED": "last"})
+    equal(client.shell(many, show)["stdout"], "last,,dumb,\n")
+    refuses("invalid_params", client, "command.run", session=its, argv=["true"], caller_env=mine)
+
+
+@case
+def variables_of_whoever_asks_choose_no_files(world):
+    """Which policies count is the supervisor's environment's word, and neither a journal nor a log has the variables."""
+    strict = 'version = 1\n[[command]]\nid = "mine"\nargv = ["uname", "..."]\ndecision = "deny"\n'
+    for place in (world.path("home", ".config", "cordon"), world.path("other", "cordon")):
+        os.makedirs(place)
+    with open(world.path("home", ".config", "cordon", "policy.toml"), "w") as file:
+        file.write(strict)
+    process, path = world.listen()
+    client = world.connect(path)
+    secret = "caller-secret-2"
+    caller = {"HOME": world.path("other"), "XDG_CONFIG_HOME": world.path("other"), "XDG_STATE_HOME": world.path("other"),
+              "XDG_CACHE_HOME": world.path("other"), "PATH": world.path("other"), "A_TOKEN": secret}
+    text = world.policy(
+        'version = 1\nextends = ["preset:agent"]\n[env]\npass = ["*_TOKEN"]\nmask = ["*_TOKEN"]\n[fs]\ntoolchains = "auto"\n'
+        'caches = ["pip"]\n')
+    session = client.session(policy=text, caller_env=caller)
+    refuses("denied", client, "command.run", session=session, argv=["uname"])
+    equal(client.shell(session, "echo $A_TOKEN $PATH; ls " + world.path("other"))["stdout"].split(" ")[0], "[masked]")
+    assert world.path("other") not in client.shell(session, "echo $PATH")["stdout"]
+    equal(os.listdir(world.path("other")), ["cordon"], "nothing was made where the caller's variables say")
+    client.call("session.close", session=session)
+    os.kill(process.pid, signal.SIGTERM)
+    process.wait(20)
+    held = [os.path.join(place, name) for place, _, names in os.walk(world.root) for name in names]
+    assert any(name.endswith("audit.jsonl") for name in held), held
+    for name in held:
+        with open(name, "rb") as file:
+            assert secret.encode() not in file.read(), f"{name} has the caller's variable"
+
+
+@case
+def strings_and_what_bash_obeys(world):
+    """A string is judged as bash reads it: nothing that came with a request may have it read another one."""
+    with open(world.inside("evil"), "w") as file:
+        file.write("echo evil\n")
+    evil = {"BASH_ENV": world.inside("evil"), "BASH_FUNC_true%%": "() { echo evil; }", "SHELLOPTS": "xtrace", "FINE": "x"}
+    text = world.policy(OPEN_POLICY + '[env]\ninherit = "all"\n')
+    client = world.stdio()
+    words = "true; true; echo $FINE"
+    session = client.session(policy=text, caller_env=evil)
+    report = client.call("command.run", session=session, command=words)
+    equal((report["stdout"], report["stderr"]), ("x\n", ""))
+    equal(client.call("run", workspace=world.workspace, policy=text, command=words, caller_env=evil)["stdout"], "x\n")
+    for name in ("BASH_ENV", "SHELLOPTS"):
+        refuses("refused", client, "run", workspace=world.workspace, policy=text, command=words, env={name: evil[name]})
+        asked = client.session(policy=text, env={name: evil[name]})
+        refuses("refused", client, "command.run", session=asked, command=words)
+        equal(client.run(asked, "true")["exit_code"], 0)
+    # What a policy says itself is its word.
+    own = client.session(policy=world.policy(OPEN_POLICY + f'[env]\nset = {{ BASH_ENV = "{world.inside("evil")}" }}\n'))
+    equal(client.call("command.run", session=own, command=words)["stdout"], "evil\n\n")
 
 
 @case

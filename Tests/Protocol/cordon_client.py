@@ -78,9 +78,17 @@ class Client:
     # Messages
 
     def request(self, method, **params):
+        return self.request_with([], method, **params)
+
+    def request_with(self, opened, method, /, **params):
+        """A request with open files beside it, on a socket."""
         number = self.next_id
         self.next_id += 1
-        self.send_message({"jsonrpc": "2.0", "id": number, "method": method, "params": params})
+        message = json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params}).encode()
+        frame = struct.pack("<IBI", len(message) + 5, CONTROL, 0) + message
+        if opened:
+            frame = frame[socket.send_fds(self.socket, [frame], opened):]
+        self.send_raw(frame)
         return number
 
     def send_message(self, message):

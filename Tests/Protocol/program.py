@@ -174,3 +174,41 @@ def help_is_there(world):
         assert code == 0 and "usage: cordon" in out and error == "", words
     out = call(world, "help", "session")[1]
     assert "cordon session new" in out or "session exec" in out, "cordon help session says nothing of sessions"
+
+
+@case
+def variables_of_the_caller(world):
+    """A session passes on the variables of who makes it, not those of who first started the supervisor."""
+    policy = world.policy(OPEN_POLICY + '[env]\npass = ["MINE", "A_TOKEN"]\nmask = ["*_TOKEN"]\n')
+    show = ["sh", "-c", "echo $MINE $A_TOKEN $OTHER"]
+
+    def named(name, **variables):
+        environment = {**world.environment, **variables}
+        done = subprocess.run([os.path.join(BIN, "cordon"), "session", "new", "--policy", policy, "--name", name],
+                              env=environment, capture_output=True, text=True, cwd=world.workspace, timeout=40,
+                              stdin=subprocess.DEVNULL)
+        return done.returncode, done.stderr
+
+    equal(named("first", MINE="one", A_TOKEN="first-secret", OTHER="x")[0], 0)
+    equal(named("second", MINE="two")[0], 0)
+    equal(call(world, "session", "exec", "first", "--", *show)[1], "one [masked]\n")
+    equal(call(world, "session", "exec", "second", "--", *show)[1], "two\n")
+    # All of it goes in one frame, or it is said why not.
+    equal(named("large", MINE="three", **{f"LARGE_{n}": "x" * 100_000 for n in range(8)})[0], 0)
+    equal(call(world, "session", "exec", "large", "--", *show)[1], "three\n")
+    code, error = named("huge", MINE="x", **{f"LARGE_{n}": "x" * 100_000 for n in range(12)})
+    assert code == 125 and "too large" in error and "LARGE_" in error, (code, error)
+
+
+@case
+def no_input_is_no_input(world):
+    """Without input an interpreter's rule need not be `interactive`."""
+    policy = world.policy('version = 1\nextends = ["preset:agent"]\n[defaults]\ncommand = "deny"\njailed = "deny"\n'
+                          '[[command]]\nid = "shell"\nargv = ["bash", "x.sh"]\ndecision = "allow"\n')
+    with open(world.inside("x.sh"), "w") as file:
+        file.write("read line; echo got $line\n")
+    equal(call(world, "session", "new", "--policy", policy, "--name", "s")[0], 0)
+    for words in (["session", "exec", "s"], ["run", "--policy", policy]):
+        equal(call(world, *words, "--", "bash", "x.sh")[:2], (0, "got\n"), str(words))
+        code, out, error = call(world, *words, "--", "bash", "x.sh", input=b"x\n")
+        assert (code, out) == (126, "") and "interactive" in error, (words, code, out, error)

@@ -93,12 +93,22 @@ struct Invocation: Sendable {
 
     /// Whether an interpreter has no program among its words, so that its input, or who sits at its terminal, is the program.
     var readsProgramFromInput: Bool {
-        guard effects.contains(.interprets), strings.isEmpty, inner.isEmpty else { return false }
-        let asks = ["--version", "--help"] + (Self.asking.first { path[0].hasPrefix($0.key) }?.value ?? [])
-        if options.contains(where: { $0.kind == .code || $0.kind == .script || asks.contains($0.name) }) {
-            return false
-        }
+        guard effects.contains(.interprets), strings.isEmpty, inner.isEmpty, !onlyTells else { return false }
+        if options.contains(where: { $0.kind == .code || $0.kind == .script }) { return false }
         return !operands.contains { [.script, .code, .command].contains($0.kind) && $0.word.text != "-" }
+    }
+
+    /// Whether it does what it is told by its input or at its terminal: an interpreter, whatever program it has among its
+    /// words, and what has commands of its own, such as an editor. What a shell has as a string is judged by itself.
+    var obeysInput: Bool {
+        guard !onlyTells else { return false }
+        return effects.contains(.interactive) || effects.contains(.interprets) && strings.isEmpty && inner.isEmpty
+    }
+
+    /// Whether it only tells something about itself.
+    private var onlyTells: Bool {
+        let asking = ["--version", "--help"] + (Self.asking.first { path[0].hasPrefix($0.key) }?.value ?? [])
+        return options.contains { asking.contains($0.name) }
     }
 
     /// The words of its scripts in the language of awk or sed, where it has any.

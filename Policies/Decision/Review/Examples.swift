@@ -42,8 +42,8 @@ extension Policy {
         for test in tests {
             let directory = workspace + (test.directory.map { "/" + $0 } ?? "")
             let request = CommandRequest(
-                .string(Array(test.run.value.utf8)), workspace: workspace, directory: directory, isJailed: test.isJailed
-            )
+                .string(Array(test.run.value.utf8)), workspace: workspace, directory: directory,
+                isJailed: test.isJailed, input: test.input)
             let verdict = engine.judge(request)
             results.append(
                 ExampleResult(

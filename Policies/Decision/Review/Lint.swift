@@ -40,6 +40,7 @@ public enum LintCode: String, CaseIterable, Sendable {
     case looseDefault = "loose-default"
     case openNetwork = "open-network"
     case writableSearchPath = "writable-path"
+    case idleInteractive = "idle-interactive"
     case missingReason = "ignore-without-reason"
 
     /// In one line.
@@ -54,6 +55,7 @@ public enum LintCode: String, CaseIterable, Sendable {
         case .looseDefault: "a default that allows what nobody has looked at"
         case .openNetwork: "the host's network, without a limit"
         case .writableSearchPath: "a directory of PATH that commands may write"
+        case .idleInteractive: "`interactive` where it changes nothing"
         case .missingReason: "an ignored finding without a reason"
         }
     }
@@ -166,6 +168,12 @@ extension Policy {
                 .unvettedExecutor,
                 "`\(path.joined(separator: " "))` executes what it is given, and \(id) names no options",
                 "name the options in `flags.allow` and the operands by their class")
+        }
+        if rule.isInteractive, rule.decision != .allow {
+            add(
+                .idleInteractive,
+                "`interactive` says what is allowed more, and \(id) \(rule.decision == .deny ? "denies" : "asks") in any case",
+                "leave it out, or write the rule that allows it")
         }
         if rule.decision == .deny, fileSystem.exec == nil {
             add(

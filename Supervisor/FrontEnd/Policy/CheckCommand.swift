@@ -8,7 +8,7 @@ internal import Reports
 let checkSubcommand = Subcommand(
     name: "check", says: "judge a command, or many",
     options: PolicyContext.options + [
-        CommandOption(name: "--jailed", says: "as for cordon run"),
+        CommandOption(name: "--jailed", says: "as for cordon run"), inputOption,
         CommandOption(name: "--argv", says: "a program and its arguments"),
         CommandOption(name: "--as-is", says: "without a rewrite"), .json,
         CommandOption(name: "--batch", value: .file, says: "judge JSON lines"), .help,
@@ -17,16 +17,20 @@ let checkSubcommand = Subcommand(
 let explainSubcommand = Subcommand(
     name: "explain", says: "show all that a command would run, each part with its verdict",
     options: PolicyContext.options + [
-        CommandOption(name: "--jailed", says: "as for cordon run"),
+        CommandOption(name: "--jailed", says: "as for cordon run"), inputOption,
         CommandOption(name: "--argv", says: "a program and its arguments"), .json, .help,
     ], help: explainHelp,
     run: explain)
+
+private let inputOption = CommandOption(
+    name: "--input", value: .text, says: "what it is given beside its words")
 
 private let contextHelp = """
       --policy P        a policy file, or preset:NAME; else a trusted .cordon.toml, else preset:agent
       --workspace DIR   the workspace; the current directory
       --cwd DIR         the working directory; the current one where it is in the workspace
       --jailed          as it would be judged by cordon run
+      --input FORM      as with no input (none), with input that is not known (given), or on a terminal (terminal)
       --argv            the operands are a program and its arguments, not a string for a shell
     """
 
@@ -40,8 +44,8 @@ private let checkHelp = """
     \(contextHelp)
       --as-is           an allow that would have to be rewritten is an ask
       --json            print the verdict as JSON
-      --batch FILE      judge JSON lines, {"command": "…"} or {"argv": […]}, with "cwd" and "jailed" if wanted;
-                        - for standard input; one verdict a line, as JSON
+      --batch FILE      judge JSON lines, {"command": "…"} or {"argv": […]}, with "cwd", "jailed" and "input" if
+                        wanted; - for standard input; one verdict a line, as JSON
 
     exit codes: 0 allow, 10 ask, 11 deny, 2 the policy or the call is wrong; of a batch the worst
 
@@ -74,6 +78,7 @@ private struct CheckOptions {
     var isJailed = false
     var asIs = false
     var isArgv = false
+    var input = CommandInput.none
     var json = false
     var batch: String?
     var operands: [String] = []
@@ -85,6 +90,11 @@ private struct CheckOptions {
             if try context.take(option, from: &reader) { continue }
             if option.name == "--batch" {
                 batch = try usage { () throws(UsageError) in try reader.value(of: option) }
+                continue
+            }
+            if option.name == "--input" {
+                let text = try usage { () throws(UsageError) in try reader.value(of: option) }
+                input = try usage { () throws(UsageError) in try commandInput(text, "--input") }
                 continue
             }
             try usage { () throws(UsageError) in try reader.requireFlag(option) }
@@ -128,7 +138,8 @@ private func isBehindLink(_ directory: String) -> Bool {
         try checkBatch(try inputBytes(file), engine, workspace: workspace, directory: directory, options)
     }
     var request = CommandRequest(
-        options.subject, workspace: workspace, directory: directory, isJailed: options.isJailed, asIs: options.asIs)
+        options.subject, workspace: workspace, directory: directory, isJailed: options.isJailed, asIs: options.asIs,
+        input: options.input)
     request.isBehindLink = isBehindLink(directory)
     let verdict = engine.judge(request)
     var json = verdict.json
@@ -150,7 +161,7 @@ private func isBehindLink(_ directory: String) -> Bool {
     let (workspace, directory) = try options.context.places()
     let engine = try options.context.engine(workspace).engine
     var request = CommandRequest(
-        options.subject, workspace: workspace, directory: directory, isJailed: options.isJailed)
+        options.subject, workspace: workspace, directory: directory, isJailed: options.isJailed, input: options.input)
     request.isBehindLink = isBehindLink(directory)
     let verdict = engine.judge(request)
     if options.json {
@@ -206,7 +217,7 @@ private func batchRequest(
         throw UsageError("not JSON: \(error.message) at byte \(error.offset)")
     }
     guard case .object(let object) = value else { throw UsageError("not an object") }
-    let known = ["command", "argv", "cwd", "jailed"]
+    let known = ["command", "argv", "cwd", "jailed", "input"]
     if let other = object.names.first(where: { !known.contains($0) }) {
         throw UsageError("unknown member \"\(other)\"")
     }
@@ -230,5 +241,20 @@ private func batchRequest(
         guard let truth = member.truth else { throw UsageError("\"jailed\" is not true or false") }
         isJailed = truth
     }
-    return CommandRequest(subject, workspace: workspace, directory: place, isJailed: isJailed, asIs: options.asIs)
+    var input = options.input
+    if let member = object["input"] {
+        guard let text = member.text else { throw UsageError("\"input\" is not a string") }
+        input = try commandInput(text, "\"input\"")
+    }
+    return CommandRequest(
+        subject, workspace: workspace, directory: place, isJailed: isJailed, asIs: options.asIs, input: input)
+}
+
+private func commandInput(_ text: String, _ name: String) throws(UsageError) -> CommandInput {
+    guard let input = CommandInput(rawValue: text) else {
+        throw UsageError(
+            "\(name) is one of " + CommandInput.allCases.map(\.rawValue).joined(separator: ", ")
+                + ", not \(quoted(text))")
+    }
+    return input
 }

@@ -93,6 +93,7 @@ private struct LoggedCommand {
     var workspace: String?
     var directory: String?
     var isJailed: Bool?
+    var input = CommandInput.none
 
     /// For people.
     var text: String {
@@ -127,6 +128,7 @@ private struct LoggedCommand {
                 command.workspace = absolute(object["workspace"])
                 command.directory = absolute(object["cwd"])
                 command.isJailed = object["jailed"]?.truth
+                command.input = object["input"]?.text.flatMap(CommandInput.init(rawValue:)) ?? .none
             }
             commands.append(command)
         }
@@ -264,7 +266,7 @@ extension PolicyChange {
             CommandRequest(
                 command.subject, workspace: place,
                 directory: own ?? (command.workspace == nil ? directory : place),
-                isJailed: command.isJailed ?? isJailed))
+                isJailed: command.isJailed ?? isJailed, input: command.input))
         counts[verdict.decision, default: 0] += 1
         if let before = command.decision, before != verdict.decision {
             changed.append((command.text, before, verdict.decision, verdict.mainEvidence?.reason ?? ""))

@@ -183,7 +183,7 @@ private final class Execution {
         client.whenTold = { [self] method, params in told(method, params) }
         var wish = params
         wish.add("stream", .bool(true))
-        wish.add("stdin", .string("open"))
+        if hasInput() { wish.add("stdin", .string("open")) }
         wish.add("inline", .number(isCaptured ? 256 << 10 : 0))
         client.send("command.run", wish) { [self] answer in
             result = answer

@@ -79,11 +79,34 @@ private let newHelp = """
         params.add("policy", .string(policy.hasPrefix("preset:") ? policy : try absolute(policy)))
     }
     if !environment.names.isEmpty { params.add("env", .object(environment)) }
+    params.add("caller_env", .object(try callerVariables(beside: params)))
     let client = try connectToSessions()
-    let made = try asking { () throws(ClientError) in try client.call("session.create", params) }
+    let made = try asking { () throws(ClientError) in
+        try client.call("session.create", params, proving: ["workspace", "policy", "image"])
+    }
     for note in made["notes"]?.texts ?? [] { put("cordon: \(note)\n", to: 2) }
     let id = made["session"]?.members?["id"]?.text ?? ""
     leave(printing: json ? made.text + "\n" : id + "\n", code: 0)
+}
+
+/// This process's own variables, from which the policies pass some: which, only the supervisor knows.
+private func callerVariables(beside params: JsonObject) throws(SubcommandFailure) -> JsonObject {
+    var variables = JsonObject()
+    // Of a name that comes twice, getenv(3) finds the first.
+    var seen: Set<[UInt8]> = [], largest = (name: "", size: 0)
+    for (name, value) in callerEnvironment() where seen.insert(Array(name.utf8)).inserted {
+        variables.add(name, .string(value))
+        if value.utf8.count > largest.size { largest = (name, value.utf8.count) }
+    }
+    // A request is one frame; a few bytes of it are not the parameters.
+    let size = variables.text.utf8.count + params.text.utf8.count
+    guard size <= Frame.longestPayload - 1024 else {
+        throw .usage(
+            UsageError(
+                "the environment is too large for one request: \(formatSize(UInt64(size)))",
+                remedy: "unset what is large, such as \(printable(largest.name)) with \(largest.size) bytes"))
+    }
+    return variables
 }
 
 private func absolute(_ path: String) throws(SubcommandFailure) -> String {

@@ -27,15 +27,20 @@ private var sessionHelp: String {
           cordon session attach work                     a shell in it, on this terminal
           cordon session ls
           cordon session rm work
+          CORDON_SOCKET=/run/cordon/cordon.sock cordon session ls     those of the system's service
 
         see cordon session COMMAND --help
 
         """
 }
 
-/// Connects to the supervisor that keeps this user's sessions, which is started where there is none.
+/// Connects to the supervisor that keeps this user's sessions, which is started where there is none. Where `CORDON_SOCKET` names
+/// the system's service it is that one's, and no other.
 func connectToSessions() throws(SubcommandFailure) -> Client {
     let environment = callerEnvironment()
+    if let service = environment.first(where: { $0.name == "CORDON_SOCKET" })?.value, !service.isEmpty {
+        return try connectToService(service)
+    }
     guard let endpoints = Endpoints(environment) else {
         throw .usage(UsageError("there is no place for sessions", remedy: "set HOME or XDG_RUNTIME_DIR"))
     }
@@ -54,6 +59,21 @@ func connectToSessions() throws(SubcommandFailure) -> Client {
         }
     } catch {
         throw .other(error)
+    }
+    try asking { () throws(ClientError) in try client.hello(as: "cordon session") }
+    return client
+}
+
+private func connectToService(_ path: String) throws(SubcommandFailure) -> Client {
+    Signal.ignore(Signal.pipe)
+    let client: Client
+    do throws(Errno) { client = try Client(path: path) } catch {
+        throw .other(
+            LaunchFailure(
+                step: "service", object: path, errno: error,
+                remedy:
+                    "CORDON_SOCKET names the system's service: start it (systemctl start cordon.socket), or unset it "
+                    + "for a supervisor of your own"))
     }
     try asking { () throws(ClientError) in try client.hello(as: "cordon session") }
     return client

@@ -1,0 +1,267 @@
+// The loop of the service: who connects is looked up, and handed to a supervisor that runs as that user.
+//
+// It runs as root, so it reads nothing that a user sends: credentials come from the kernel, rules from a file of root's, and
+// from a supervisor one byte that is compared with what is known. It never waits for anybody but in its poller.
+internal import Linux
+internal import Wire
+
+final class Gate {
+    private enum Source {
+        case socket, signals
+        case control(UInt32)
+        case process(UInt32)
+    }
+
+    private let poller: Poller
+    private let socket: Descriptor
+    private let signals: SignalSource
+    private let groups: ServiceGroups
+    private let program: String
+    private let state: String
+    private let readRules: () -> ServiceRules?
+    private var rules: ServiceRules
+    private var users: [UInt32: UserService] = [:]
+    private var sources: [UInt64: Source] = [:]
+    private var nextToken: UInt64 = 0
+    /// Kept for the case that there is no other, so that whoever knocks can be sent away.
+    private var spare: Descriptor?
+    private var isStopping = false
+
+    /// - Parameters:
+    ///   - program: `cordon-supervisor`.
+    ///   - state: the directory in which each user's supervisor has one of its own.
+    ///   - readRules: reads them again; nil where they are wrong, which it has told.
+    init(
+        socket: consuming Descriptor, signals: consuming SignalSource, groups: ServiceGroups, program: String,
+        state: String, rules: ServiceRules, readRules: @escaping () -> ServiceRules?
+    ) throws(Errno) {
+        poller = try Poller()
+        self.socket = socket
+        self.signals = signals
+        self.groups = groups
+        self.program = program
+        self.state = state
+        self.rules = rules
+        self.readRules = readRules
+        spare = try open("/dev/null", .readOnly)
+        try watch(self.socket.raw, .socket)
+        try watch(self.signals.descriptor.raw, .signals)
+        // What a service that was killed left is not this one's users'.
+        for user in groups.remaining() { groups.remove(for: user) }
+    }
+
+    private func watch(_ descriptor: Int32, _ source: Source) throws(Errno) {
+        nextToken += 1
+        try poller.add(descriptor, .readable, token: nextToken)
+        sources[nextToken] = source
+    }
+
+    /// Serves until it is told to stop and every supervisor is gone.
+    func run() throws(Errno) {
+        while !isStopping || !users.isEmpty {
+            for (token, _) in try poller.wait() {
+                switch sources[token] {
+                case .socket: acceptOne()
+                case .signals: try takeSignals()
+                case .control(let user): hear(user, token)
+                case .process(let user): ended(user, token)
+                // Forgotten by what was done a moment ago.
+                case nil: break
+                }
+            }
+        }
+    }
+
+    // MARK: - Who connects
+
+    private func acceptOne() {
+        do throws(Errno) {
+            guard let client = try accept(on: socket.raw), let peer = try? peerCredentials(of: client.raw) else {
+                return
+            }
+            serve(client, peer)
+        } catch {
+            put("a connection cannot be taken: \(error.message)")
+            // Without this the same one would be reported for ever.
+            spare = nil
+            _ = try? accept(on: socket.raw)
+            spare = try? open("/dev/null", .readOnly)
+        }
+    }
+
+    private func serve(_ client: consuming Descriptor, _ peer: PeerCredentials) {
+        if isStopping { return refuse(client, "the service is stopping") }
+        if let service = users[peer.user] { return service.take(client) }
+        let account = Account(user: peer.user, group: peer.group)
+        guard let rights = rules.rights(of: account) else {
+            return refuse(
+                client,
+                peer.user == 0
+                    ? "root is not served: run cordon without CORDON_SOCKET"
+                    : "user \(account.description) may not use this service: no [[allow]] names it")
+        }
+        start(account, rights, client)
+    }
+
+    private func start(_ account: Account, _ rights: ServiceRules.Rights, _ client: consuming Descriptor) {
+        do throws(Errno) {
+            let entrances = try groups.make(for: account.user, rights)
+            try prepareState(of: account)
+            var pair = try makeSocketPair()
+            let ours = try pair.takeReading(), theirs = try pair.takeWriting()
+            try ours.setNonBlocking(true)
+            let process = try startChild(
+                program, arguments: arguments(account, rights), environment: environment(account),
+                descriptor: theirs.raw, entrances: entrances)
+            let number = process.endDescriptor, control = ours.raw
+            let service = UserService(account, rights, process: process, control: ours)
+            users[account.user] = service
+            try watch(number, .process(account.user))
+            try watch(control, .control(account.user))
+            service.take(client)
+        } catch {
+            let why = error == .notSupported ? "its limits cannot be held by the cgroups here" : error.message
+            put("the supervisor of user \(account.description) cannot be started: \(why)")
+            refuse(client, "your supervisor cannot be started: \(why)")
+        }
+    }
+
+    /// Tells why, as an answer to no request, and closes.
+    private func refuse(_ client: consuming Descriptor, _ why: String) {
+        let message = RpcMessage.response(id: nil, .failure(RpcError(.notAllowed, why)))
+        _ = try? write(client.raw, Frame(.control, stream: 0, payload: message.encoded).encoded[...])
+        _ = consume client
+    }
+
+    private func prepareState(of account: Account) throws(Errno) {
+        let directory = stateDirectory(account)
+        do throws(Errno) { try makeDirectory(directory, mode: 0o700) } catch {
+            // Its parent is root's, so nobody can have put another one there.
+            guard error == .exists else { throw error }
+            return
+        }
+        try changeOwner(directory, in: currentDirectory, user: account.user, group: account.groups[0].number)
+    }
+
+    private func stateDirectory(_ account: Account) -> String { state + "/\(account.user)" }
+
+    /// What the supervisor is to become, before it reads anything, and what its user may.
+    private func arguments(_ account: Account, _ rights: ServiceRules.Rights) -> [String] {
+        let groups = account.groups.map { "\($0.number)" }
+        var words = [
+            "cordon-supervisor", "--gate", "3", "--become",
+            // The primary one beside itself would be one to drop for a jail, which takes newgidmap(1).
+            "\(account.user):\(groups[0]):" + groups.dropFirst().joined(separator: ","), "--state",
+            stateDirectory(account),
+        ]
+        for policy in rights.policies ?? [] { words += ["--allow-policy", policy] }
+        if let tier = rights.tier { words += ["--tier", tier] }
+        if let sessions = rights.sessions { words += ["--sessions", "\(sessions)"] }
+        if let idle = rights.idle { words += ["--idle", "\(idle)ms"] }
+        return words
+    }
+
+    private func environment(_ account: Account) -> [String] {
+        var variables = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"]
+        if let name = account.name { variables += ["USER=" + name, "LOGNAME=" + name] }
+        if let home = account.home { variables.append("HOME=" + home) }
+        return variables
+    }
+
+    // MARK: - Supervisors
+
+    private func hear(_ user: UInt32, _ token: UInt64) {
+        guard let service = users[user], let control = service.controlNumber else { return forget(token) }
+        do throws(Errno) {
+            let message = try receive(on: control, capacity: 16, wait: false)
+            if service.hear(message.bytes) { leave(service, token) }
+        } catch {
+            if error != .again { leave(service, token) }
+        }
+    }
+
+    private func leave(_ service: UserService, _ token: UInt64? = nil) {
+        guard let control = service.controlNumber else { return }
+        try? poller.remove(control)
+        if let token { forget(token) }
+        service.leave()
+    }
+
+    private func forget(_ token: UInt64) { sources[token] = nil }
+
+    /// The supervisor is dead, or who cleared up after it has done so.
+    private func ended(_ user: UInt32, _ token: UInt64) {
+        forget(token)
+        guard let service = users[user] else { return }
+        try? poller.remove(service.process.endDescriptor)
+        let status = service.process.reap()
+        if service.state == .clearing { return cleared(service) }
+        if let status, status != .exited(0) {
+            put("the supervisor of user \(service.account.description) ended: \(status)")
+        }
+        service.ended(status)
+        if let control = service.controlNumber { try? poller.remove(control) }
+        let groups = groups
+        do throws(Errno) {
+            let child = try forkProcess()
+            if child == 0 {
+                groups.remove(for: user)
+                exitNow(0)
+            }
+            service.clear(by: try ProcessHandle(pid: child))
+            try watch(service.process.endDescriptor, .process(user))
+        } catch {
+            put("what user \(service.account.description) left cannot be removed now: \(error.message)")
+            cleared(service)
+        }
+    }
+
+    private func cleared(_ service: UserService) {
+        users[service.account.user] = nil
+        var waiting = service.takeWaiting()
+        for index in 0..<waiting.count {
+            guard let client = try? waiting.take(index), let peer = try? peerCredentials(of: client.raw) else {
+                continue
+            }
+            // Without this whoever breaks their own state would have root start supervisors for ever.
+            if service.hasFailed {
+                refuse(client, "your supervisor ended before it served anybody; the service's journal says why")
+            } else {
+                serve(client, peer)
+            }
+        }
+    }
+
+    // MARK: - What the machine's owner wants
+
+    private func takeSignals() throws(Errno) {
+        while let number = try signals.next() {
+            if number == Signal.hangUp { reload() } else { stop() }
+        }
+    }
+
+    private func reload() {
+        // All of it or nothing: with a file that is wrong, what held goes on to hold.
+        guard let new = readRules() else { return }
+        rules = new
+        for service in users.values where service.state == .running {
+            let account = service.account
+            let now = Account(user: account.user, group: account.groups[0].number)
+            if rules.rights(of: now) == service.rights, now.groups == account.groups {
+                service.reload()
+            } else {
+                put("user \(account.description) has other rights now: its sessions are ended")
+                leave(service)
+            }
+        }
+    }
+
+    private func stop() {
+        for service in users.values {
+            // Who asks twice does not want to wait.
+            if isStopping { try? service.process.signal(Signal.kill) }
+            leave(service)
+        }
+        isStopping = true
+    }
+}

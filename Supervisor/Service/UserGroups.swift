@@ -1,0 +1,104 @@
+// The cgroups of one user of the service: root limits them, and the user's own supervisor makes its jails' groups inside.
+internal import Linux
+internal import Machine
+
+/// Where the groups of all users are made.
+final class ServiceGroups {
+    private let tree: CgroupTree
+    /// Two services in one group would take each other's users for remains.
+    private let lock: Descriptor?
+
+    /// Inside of the groups that this process is in; `EBUSY` where another service is there already. On version 2 it goes to a leaf first, since a group that gives
+    /// controllers to others holds no process itself (cgroups(7)).
+    init() throws(Errno) {
+        tree = CgroupTree.own()
+        if let base = tree.bases.first {
+            let directory = try open(base, [.readOnly, .directory])
+            guard try tryLock(directory.raw) else { throw .busy }
+            lock = consume directory
+        } else {
+            lock = nil
+        }
+        guard tree.layout == .version2, let base = tree.unified else { return }
+        if tree.mustLeave {
+            try makeDirectoryIfMissing(base + "/cordon-service")
+            try writeText("0", to: base + "/cordon-service/cgroup.procs")
+        }
+        try enable(in: base)
+    }
+
+    private func enable(in directory: String) throws(Errno) {
+        let wanted = Set(tree.unifiedControllers.map(\.unifiedName)).sorted().map { "+" + $0 }
+        try writeText(wanted.joined(separator: " "), to: directory + "/cgroup.subtree_control")
+    }
+
+    private func directories(_ user: UInt32) -> [String] { tree.bases.map { $0 + "/cordon-user-\(user)" } }
+
+    /// Makes a user's groups with the limits that a rule gives, and gives what is inside of them to the user.
+    ///
+    /// - Returns: the files by which a process enters.
+    /// - Throws: `ENOTSUP` for a limit that no group here can hold.
+    func make(for user: UInt32, _ rights: ServiceRules.Rights) throws(Errno) -> [String] {
+        guard rights.memory == nil || tree.has(.memory), rights.pids == nil || tree.has(.pids) else {
+            throw .notSupported
+        }
+        var entrances: [String] = []
+        // Controllers that share a hierarchy share a directory.
+        for directory in Set(directories(user)).sorted() {
+            try makeDirectoryIfMissing(directory)
+            var entrance = directory
+            // Only these: the files with limits stay root's (cgroups(7), delegation).
+            var given = ["", "/cgroup.procs"]
+            if tree.layout == .version2 {
+                try enable(in: directory)
+                entrance += "/supervisor"
+                try makeDirectoryIfMissing(entrance)
+                given += ["/cgroup.threads", "/cgroup.subtree_control", "/supervisor", "/supervisor/cgroup.procs"]
+            } else if directory == tree.unified.map({ $0 + "/cordon-user-\(user)" }) {
+                given += ["/cgroup.threads", "/cgroup.subtree_control"]
+            } else {
+                given.append("/tasks")
+            }
+            for file in given {
+                try changeOwner(directory + file, in: currentDirectory, user: user, group: .max)
+            }
+            entrances.append(entrance + "/cgroup.procs")
+        }
+        try limit(user, rights)
+        return entrances
+    }
+
+    private func limit(_ user: UInt32, _ rights: ServiceRules.Rights) throws(Errno) {
+        func set(_ controller: CgroupController, _ value: UInt64?, _ old: String, _ unified: String) throws(Errno) {
+            if let base = tree.hierarchies[controller] {
+                // Version 1 calls no limit −1 for memory and "max" for processes.
+                let none = controller == .memory ? "-1" : "max"
+                try writeText(value.map { "\($0)" } ?? none, to: base + "/cordon-user-\(user)/" + old)
+            } else if let base = tree.unified, tree.unifiedControllers.contains(controller) {
+                try writeText(value.map { "\($0)" } ?? "max", to: base + "/cordon-user-\(user)/" + unified)
+            }
+        }
+        try set(.memory, rights.memory, "memory.limit_in_bytes", "memory.max")
+        try set(.pids, rights.pids, "pids.max", "pids.max")
+    }
+
+    /// Kills whatever is left in a user's groups, and removes them. It waits for deaths, so it has a process of its own.
+    func remove(for user: UInt32) {
+        if let unified = tree.unified {
+            let group = unified + "/cordon-user-\(user)"
+            try? writeText("1", to: group + "/cgroup.kill")
+            awaitEmpty(group)
+        }
+        removeGroups(directories(user).reversed())
+    }
+
+    /// Users whose groups are there, left by a service that was killed.
+    func remaining() -> [UInt32] {
+        guard let base = tree.bases.first, let handle = try? open(base, [.readOnly, .directory]),
+            let names = try? entries(of: handle.raw)
+        else { return [] }
+        return names.compactMap { entry in
+            entry.text.hasPrefix("cordon-user-") ? UInt32(entry.text.dropFirst("cordon-user-".count)) : nil
+        }
+    }
+}
