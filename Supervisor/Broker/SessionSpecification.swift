@@ -114,9 +114,10 @@ struct PreparedSession: Sendable {
     ///   - environment: the supervisor's own, which over pipes is the caller's. It says which files of policies count, where
     ///     records, caches and tool chains are; what the policies pass is the caller's, where the specification has it.
     ///   - records: the directories of the supervisor's own records.
+    ///   - isForOne: whether the jail is one command's own.
     init(
         _ specification: SessionSpecification, environment: [(name: String, value: String)], records: [String],
-        rules: TierRules, machine: Machine, programs: String?
+        rules: TierRules, machine: Machine, programs: String?, isForOne: Bool
     ) throws(Refusal) {
         self.specification = specification
         let place = try Workspace(
@@ -154,7 +155,7 @@ struct PreparedSession: Sendable {
         var request = PlanRequest(
             workspace: place.path, directory: place.path, callerEnvironment: environment,
             setEnvironment: specification.limits.environment.map { (name: $0.0, value: $0.1) }, image: image,
-            programs: own)
+            programs: own, isForSession: !isForOne)
         request.askerEnvironment = specification.callerEnvironment
         jail = try prepareJail(policy, request, machine)
         let encoded = jail.plan.encodedForJail()
