@@ -238,21 +238,30 @@ public struct PolicySource: Sendable {
     public var bytes: [UInt8]
 }
 
+/// Bytes of all files of a policy together. Rules are compared with one another and tried by their tests: from some megabytes a
+/// project, which a jail can write, would keep its user's supervisor busy for hours.
+private let mostPolicyBytes = 256 << 10
+
 /// Reads a policy from a file or a preset.
 public func readPolicy(
     _ reference: String, presetTests: Bool = true, looking: (String) -> Void = { _ in }
 ) throws(PolicyError) -> (policy: Policy, sources: [PolicySource]) {
     var sources: [PolicySource] = []
+    var room = mostPolicyBytes
     let policy = try Policy.load(reference, presetTests: presetTests) { (path) throws(FileReadFailure) in
         looking(path)
         do throws(Errno) {
             // A FIFO would be waited for without end, and a device read without one.
             let file = try open(path, [.readOnly, .nonBlocking])
             guard try status(of: file.raw).isRegular else { throw Errno.invalid }
-            let bytes = try file.readAll(limit: 1 << 20)
+            let bytes = try file.readAll(limit: room)
+            room -= bytes.count
             sources.append(PolicySource(path: path, bytes: bytes))
             return bytes
         } catch {
+            if error == .tooBig {
+                throw FileReadFailure(reason: "with what it extends, a policy has at most \(mostPolicyBytes) bytes")
+            }
             throw error == .noEntry ? .missing : FileReadFailure(reason: error.message)
         }
     }
