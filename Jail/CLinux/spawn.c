@@ -101,6 +101,8 @@ static long await_gate(struct shared *shared, long executable) {
     if ((error = raw(SYS_dup3, executable, 4, O_CLOEXEC, 0, 0)) < 0) fail(shared, 2, error);
     if ((error = raw(SYS_dup3, gate, 5, O_CLOEXEC, 0, 0)) < 0) fail(shared, 2, error);
     if ((error = raw(SYS_close_range, 6, ~0u, 0, 0, 0)) < 0) fail(shared, 2, error);
+    // Without a control socket it is whatever the caller has there, such as the socket to the system's service.
+    if (request->control < 0) raw(SYS_close, 3, 0, 0, 0, 0);
     raw(SYS_prctl, PR_SET_NAME, request->arguments[0], 0, 0, 0);
     if (raw(SYS_read, 5, &byte, 1, 0, 0) > 0) raw(SYS_exit_group, 0, 0, 0, 0, 0);
     return 4;

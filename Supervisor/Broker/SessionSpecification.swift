@@ -125,14 +125,11 @@ struct PreparedSession: Sendable {
             records: recordDirectories(environment) + records)
         workspace = place
         if specification.workspace != nil { try specification.requireShown("workspace", place.path) }
-        if let policy = specification.policy, !policy.hasPrefix("preset:") {
-            try specification.requireShown("policy", policy)
-        }
         var files: [String] = []
         (tiers, engine, policy) = try refusing(policy: specification.policy) { () throws(PolicyError) in
             let tiers = try PolicyTiers(
                 specification.policy, workspace: place.path, environment: environment, rules: rules,
-                files: &files)
+                shown: specification.proofs["policy"], files: &files)
             var policy = tiers.confinement(machineMemory: machine.memory)
             try policy.tighten(to: specification.limits, machineMemory: machine.memory)
             return (tiers, try tiers.engine(), policy)

@@ -27,6 +27,9 @@ final class UserService {
     private var hasServed = false
     /// Whether it failed before it served anybody, as the next one would.
     private(set) var hasFailed = false
+    /// By when it has to be gone (CLOCK_MONOTONIC); nil: it may stay. A user can stop or freeze both.
+    private(set) var deadline: UInt64?
+    private static let patience: UInt64 = 8_000_000_000
     /// No user makes the service hold more than this.
     private static let mostWaiting = 64
 
@@ -38,6 +41,16 @@ final class UserService {
         self.rights = rights
         self.process = process
         self.control = consume control
+    }
+
+    /// One of whom nothing is there but what is to be cleared up.
+    init(_ account: Account, cleaner: consuming ProcessHandle) {
+        self.account = account
+        rights = ServiceRules.Rights()
+        process = cleaner
+        control = nil
+        state = .clearing
+        deadline = monotonicNanoseconds() + Self.patience
     }
 
     /// The number of the socket to the supervisor, while it has one.
@@ -89,6 +102,7 @@ final class UserService {
         guard state == .running else { return }
         state = .leaving
         control = nil
+        deadline = monotonicNanoseconds() + Self.patience
     }
 
     /// It is dead.
@@ -99,6 +113,13 @@ final class UserService {
         state = .clearing
         control = nil
         process = cleaner
+        deadline = monotonicNanoseconds() + Self.patience
+    }
+
+    /// Ends what did not end by itself in time.
+    func end() {
+        deadline = nil
+        try? process.signal(Signal.kill)
     }
 
     /// Those who were not taken, for the next.
