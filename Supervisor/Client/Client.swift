@@ -44,7 +44,13 @@ public final class Client {
     /// Bytes that may be on their way on one stream to here.
     private static let window: UInt32 = 4 << 20
 
+    /// Milliseconds of silence after which whoever waits is told.
+    private static let patience = 2000
+
     private let reading: Descriptor
+    /// The socket that it connected to; empty for pipes.
+    private var path = ""
+    private var isSilenceTold = false
     /// Nil where it is the same, or once it is closed.
     private var writing: Descriptor?
     private var decoder = FrameDecoder(longest: 1 << 24)
@@ -59,6 +65,8 @@ public final class Client {
     private var takesDescriptors = false
     /// Hears what the supervisor tells without being asked.
     public var whenTold: (_ method: String, _ params: JsonObject) -> Void = { _, _ in }
+    /// Hears once that an answer is waited for and the supervisor at a path says nothing at all.
+    public var whenSilent: ((_ path: String) -> Void)?
 
     /// Speaks on a pair of descriptors, which block.
     public init(reading: consuming Descriptor, writing: consuming Descriptor?) {
@@ -69,6 +77,7 @@ public final class Client {
     /// Connects to a socket.
     public convenience init(path: String) throws(Errno) {
         self.init(reading: try connect(to: path), writing: nil)
+        self.path = path
     }
 
     /// To be watched for `receive`.
@@ -102,8 +111,28 @@ public final class Client {
         if !named.isEmpty { params.add("descriptors", .array(named)) }
         send(method, params, descriptors: opened.raw) { answer = $0 }
         _ = consume opened
+        if answer == nil { noticeSilence(probes: method != "hello") }
         while answer == nil { receive() }
         return try (answer ?? .failure(.lost("no answer"))).get()
+    }
+
+    /// Tells ``whenSilent``, once, where nothing comes for a while. What takes long is no silence: a supervisor that says
+    /// nothing is asked how it is, which it answers whatever else it does.
+    private func noticeSilence(probes: Bool) {
+        guard whenSilent != nil, !isSilenceTold, !hasWord(within: Self.patience / 2) else { return }
+        if probes { send("health") { _ in } }
+        if !hasWord(within: Self.patience / 2) { tellSilence() }
+    }
+
+    /// Tells ``whenSilent``, unless it knows.
+    public func tellSilence() {
+        guard !isSilenceTold else { return }
+        isSilenceTold = true
+        whenSilent?(path)
+    }
+
+    private func hasWord(within milliseconds: Int) -> Bool {
+        (try? waitReadable(reading.raw, milliseconds: milliseconds)) ?? true
     }
 
     /// Asks, and calls back with the answer.

@@ -5,23 +5,41 @@ public import Linux
 public struct Endpoints: Sendable {
     /// The directory.
     public let directory: String
+    /// For people: why it is not where `XDG_RUNTIME_DIR` says.
+    public let note: String?
 
-    /// `$XDG_RUNTIME_DIR/cordon`, else `$XDG_STATE_HOME/cordon/run`.
+    /// `$XDG_RUNTIME_DIR/cordon`, else `$XDG_STATE_HOME/cordon/run`. A runtime directory that is not there, is somebody else's
+    /// or can be written by others is passed over: nothing is made in it, nor in its stead.
     ///
     /// - Returns: nil for a user with neither of them, nor a home.
     public init?(_ environment: [(name: String, value: String)]) {
         func absolute(_ name: String) -> String? {
             environment.first { $0.name == name }.map(\.value).flatMap { $0.utf8.first == UInt8(ascii: "/") ? $0 : nil }
         }
-        if let runtime = absolute("XDG_RUNTIME_DIR") {
+        let runtime = absolute("XDG_RUNTIME_DIR"), fault = runtime.flatMap(Self.fault)
+        if let runtime, fault == nil {
+            note = nil
             directory = runtime + "/cordon"
-        } else if let state = absolute("XDG_STATE_HOME") {
+            return
+        }
+        note = runtime.flatMap { path in
+            fault.map { "XDG_RUNTIME_DIR \(path) \($0): the state directory is used instead" }
+        }
+        if let state = absolute("XDG_STATE_HOME") {
             directory = state + "/cordon/run"
         } else if let home = absolute("HOME") {
             directory = home + "/.local/state/cordon/run"
         } else {
             return nil
         }
+    }
+
+    /// What is wrong with a runtime directory (XDG Base Directory Specification: the user's own, and nobody else's).
+    private static func fault(_ path: String) -> String? {
+        guard let place = try? status(at: path) else { return "is not there" }
+        guard place.isDirectory else { return "is no directory" }
+        guard place.user == effectiveUser else { return "is not your own" }
+        return place.mode & 0o022 == 0 ? nil : "can be written by others"
     }
 
     /// The socket of the supervisor that keeps sessions between calls.

@@ -312,6 +312,10 @@ private struct CommandRun: ~Copyable {
 
     private mutating func end(_ waitStatus: Int32) {
         outcome.end(waitStatus: waitStatus)
+        // At a terminal SIGHUP follows SIGTERM for the shells that ignore it: what was asked for is what ended them.
+        if request.usesTerminal, interruption?.signal == Signal.terminate, outcome.signal == Signal.hangUp {
+            outcome.signal = Signal.terminate
+        }
         stop()
     }
 

@@ -31,7 +31,11 @@ public struct TerminalFilter {
         return output
     }
 
-    mutating func filter(_ bytes: [UInt8]) -> [UInt8] {
+    /// A filter at the start of a stream.
+    public init() {}
+
+    /// What may be shown of the next bytes.
+    public mutating func filter(_ bytes: [UInt8]) -> [UInt8] {
         var output: [UInt8] = []
         output.reserveCapacity(bytes.count)
         for byte in bytes { take(byte, into: &output) }
@@ -39,7 +43,7 @@ public struct TerminalFilter {
     }
 
     /// What was held back, at the end of the stream.
-    mutating func flush() -> [UInt8] {
+    public mutating func flush() -> [UInt8] {
         var output: [UInt8] = []
         show(&output)
         if let lead { output.append(lead) }

@@ -81,23 +81,33 @@ private func supervisors() -> [Client] {
     let service = environment.first { $0.name == "CORDON_SOCKET" }?.value
     let sockets = [service].compactMap { $0 } + (Endpoints(environment)?.sockets() ?? [])
     return sockets.compactMap { path in
-        guard let client = try? Client(path: path), (try? client.hello(as: "cordon approve")) != nil else { return nil }
+        guard let client = try? Client(path: path) else { return nil }
+        client.whenSilent = saySilence
+        guard (try? client.hello(as: "cordon approve")) != nil else { return nil }
         return client
     }
 }
 
 private func list(_ clients: [Client], json: Bool) -> Never {
     let questions = clients.flatMap { client in
-        (try? client.call("approval.list"))?["approvals"]?.elements ?? []
+        ((try? client.call("approval.list"))?["approvals"]?.elements ?? []).map { (client, $0) }
     }
-    if json { leave(printing: JsonObject(dictionaryLiteral: ("approvals", .array(questions))).text + "\n", code: 0) }
-    var rows = [["ID", "EXPIRES", "COMMAND"]]
-    for question in questions.compactMap(\.members) {
+    if json {
+        let all: JsonObject = ["approvals": .array(questions.map { $0.1 })]
+        leave(printing: all.text + "\n", code: 0)
+    }
+    var rows = [["ID", "EXPIRES", "SESSION", "DIRECTORY", "COMMAND"]]
+    for (client, question) in questions {
+        guard let question = question.members else { continue }
         let command =
             question["command"]?.text ?? (question["argv"]?.texts ?? []).map(shellWord).joined(separator: " ")
+        // Another user's session is not told of, not even to root.
+        let id = question["session"]?.text ?? ""
+        let session = (try? client.call("session.inspect", ["session": .string(id)])) ?? [:]
         rows.append(
             [
-                question["id"]?.text ?? "", formatDuration(question["expires_in_ms"]?.unsigned ?? 0), command,
+                question["id"]?.text ?? "", roundedDuration(question["expires_in_ms"]?.unsigned ?? 0),
+                session["name"]?.text ?? id, session["workspace"]?.text ?? "-", command,
             ].map(printable))
     }
     leave(printing: columns(rows), code: 0)

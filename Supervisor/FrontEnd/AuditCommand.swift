@@ -117,6 +117,13 @@ private struct AuditOptions {
         guard let state = userDirectory("XDG_STATE_HOME", "/.local/state", callerEnvironment()) else {
             throw .usage(UsageError("neither XDG_STATE_HOME nor HOME is set", remedy: "write --state DIR"))
         }
+        // Who asks about their own records while they use the service may mean those of the service.
+        if let service = callerEnvironment().first(where: { $0.name == "CORDON_SOCKET" })?.value, !service.isEmpty {
+            let place = "/var/lib/cordon/\(effectiveUser)"
+            put(
+                "cordon: these are the records of your own supervisors; the system's service, which CORDON_SOCKET names, keeps "
+                    + "its own in \(place): write --state \(place), as who may read it\n", to: 2)
+        }
         return state + "/cordon"
     }
 }

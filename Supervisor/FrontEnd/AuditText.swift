@@ -20,6 +20,15 @@ func auditText(_ line: [UInt8], _ paint: Paint) -> String {
     } else if let method = text("method") {
         words.append(method)
     }
+    // A question, and what was answered.
+    if let approval = text("approval") {
+        words.append("question \(approval)")
+        if let answer = text("answer") {
+            let isYes = answer == "approve"
+            words.append(
+                paint.decision(isYes ? .allow : .deny, answer) + (isYes ? text("scope").map { " " + $0 } ?? "" : ""))
+        }
+    }
     if let about = record["about"] { words.append("of record " + printable(about.serialized)) }
     if let result = record["result"].flatMap(outcome) { words.append(paint.faint("→ " + result)) }
     for name in ["file", "last", "adopted", "torn"] {

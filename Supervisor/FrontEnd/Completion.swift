@@ -87,7 +87,8 @@ private let commands = [
 private let groups = [("policy", policySubcommands), ("session", sessionSubcommands), ("audit", auditSubcommands)]
 
 /// What `cordon help` takes.
-private let helpTopics = "run " + groups.map(\.0).joined(separator: " ")
+private let helpTopics =
+    (["run"] + groups.map(\.0) + ["approve", "deny", "doctor", "completion"]).joined(separator: " ")
 
 private var presets: String { presetNames.sorted().map { "preset:" + $0 }.joined(separator: " ") }
 

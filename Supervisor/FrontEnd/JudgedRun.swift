@@ -66,16 +66,3 @@ struct JudgedRun {
         return .allow
     }
 }
-
-/// Why a command was not started, on standard error.
-func denialText(_ verdict: Verdict) -> String {
-    var text = ""
-    for item in verdict.evidence where item.decision != .allow {
-        text +=
-            "cordon: \(item.decision == .ask ? "not approved" : "denied"): \(printable(item.rule)): \(printable(item.reason))"
-        text += " — \(printable(item.matched))\n"
-        let place = item.location.map { "\($0): " } ?? ""
-        if let remedy = item.remedy { text += "cordon:   \(place)\(printable(remedy))\n" }
-    }
-    return text
-}

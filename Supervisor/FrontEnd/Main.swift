@@ -21,21 +21,36 @@ struct Cordon {
         case "doctor": doctorCommand(Array(arguments.dropFirst()))
         case "version", "--version", "-V": leave(printing: "cordon \(version)\n", code: 0)
         case "help", "--help", "-h":
-            if arguments.dropFirst().first == "policy" { policyCommand(["help"] + arguments.dropFirst(2)) }
-            if arguments.dropFirst().first == "session" { sessionCommand(["help"] + arguments.dropFirst(2)) }
-            if arguments.dropFirst().first == "audit" { auditCommand(["help"] + arguments.dropFirst(2)) }
-            leave(printing: arguments.dropFirst().first == "run" ? RunOptions.help : help, code: 0)
+            showHelp(of: arguments.dropFirst().first, Array(arguments.dropFirst(2)))
         case "completion": completionCommand(Array(arguments.dropFirst()))
         case nil: leave(printing: help, code: ExitCode.cordonFailed, to: 2)
-        case .some(let other):
-            let known = [
-                "run", "policy", "session", "approve", "deny", "audit", "doctor", "help", "version", "completion",
-            ]
-            fail(
-                UsageError(
-                    "unknown command \"\(other)\"",
-                    remedy: nearest(to: other, in: known).map { "did you mean \"\($0)\"?" } ?? "see cordon --help"))
+        case .some(let other): failUnknown(other)
         }
+    }
+
+    /// The page of a command, or of one of its subcommands.
+    private static func showHelp(of command: String?, _ rest: [String]) -> Never {
+        switch command {
+        case nil, "help", "version", "--help", "-h": leave(printing: help, code: 0)
+        case "run": leave(printing: RunOptions.help, code: 0)
+        case "policy": policyCommand(["help"] + rest)
+        case "session": sessionCommand(["help"] + rest)
+        case "audit": auditCommand(["help"] + rest)
+        case "approve", "deny": approveCommand(["--help"], approves: true)
+        case "doctor": doctorCommand(["--help"])
+        case "completion": completionCommand(["--help"])
+        case .some(let other): failUnknown(other)
+        }
+    }
+
+    private static func failUnknown(_ command: String) -> Never {
+        let known = [
+            "run", "policy", "session", "approve", "deny", "audit", "doctor", "help", "version", "completion",
+        ]
+        fail(
+            UsageError(
+                "unknown command \"\(printable(command))\"",
+                remedy: nearest(to: command, in: known).map { "did you mean \"\($0)\"?" } ?? "see cordon --help"))
     }
 
     private static func fail(_ error: UsageError) -> Never {
@@ -54,7 +69,7 @@ struct Cordon {
                cordon audit verify|tail [OPTION…]
                cordon doctor [--json] [--guarantees]
                cordon completion bash|zsh|fish
-               cordon help [run | policy | session | audit] | version
+               cordon help [COMMAND] | version
 
         examples:
           cordon run -- make test                   the current directory is the workspace, preset:agent the policy

@@ -148,7 +148,7 @@ private func finish(
         }
     } else {
         if let failure = outcome.failure, !alreadySaid { put("cordon: \(failure)\n", to: 2) }
-        for denial in outcome.denials { put(denialText(denial), to: 2) }
+        for denial in outcome.denials { put(denialText(denial.json), to: 2) }
         if let note = briefNote(outcome) { put("cordon: \(note)\n", to: 2) }
         if options.verbose, outcome.reason != .denied { put(textReport(outcome), to: 2) }
     }

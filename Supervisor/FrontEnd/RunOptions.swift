@@ -114,6 +114,17 @@ struct RunOptions {
         }
     }
 
+    /// A quantity of which nothing is no limit.
+    static func positive(
+        _ option: String, _ text: String, _ parse: (String) throws(InvalidValue) -> UInt64
+    ) throws(UsageError) -> UInt64 {
+        let value = try quantity(option, text, parse)
+        guard value > 0 else {
+            throw UsageError("\(option) \(text): it must be more than 0", remedy: "leave it out for the policy's")
+        }
+        return value
+    }
+
     static func variable(_ text: String) throws(UsageError) -> (String, String) {
         let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
         guard let name = parts.first, !name.isEmpty else {
@@ -140,7 +151,7 @@ extension RunOptions {
             -> UInt64
         {
             try usage { () throws(UsageError) in
-                try RunOptions.quantity(option.name, try reader.value(of: option), parseDuration)
+                try RunOptions.positive(option.name, try reader.value(of: option), parseDuration)
             }
         }
 
@@ -148,7 +159,7 @@ extension RunOptions {
             -> UInt64
         {
             try usage { () throws(UsageError) in
-                try RunOptions.quantity(option.name, try reader.value(of: option), parseSize)
+                try RunOptions.positive(option.name, try reader.value(of: option), parseSize)
             }
         }
 
@@ -158,7 +169,9 @@ extension RunOptions {
             let text = try usage { () throws(UsageError) in try reader.value(of: option) }
             guard let count = UInt64(text), count > 0 else {
                 throw .usage(
-                    UsageError("\(option.name) \(text): not a number", remedy: "write a whole number, such as 64"))
+                    UsageError(
+                        "\(option.name) \(text): not a number of processes", remedy: "write a whole number, such as 64")
+                )
             }
             return count
         }

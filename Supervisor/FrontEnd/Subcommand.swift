@@ -32,7 +32,7 @@ enum SubcommandFailure: Error {
         case .usage(let error): error.description
         case .policy(let error): error.diagnostics.map(\.description).joined(separator: "\ncordon: ")
         case .file(let path, let error): "\(path): \(error.message)"
-        case .client(let error): printable(error.message)
+        case .client(let error): error.text
         case .other(let failure): failure.description
         }
     }
@@ -47,18 +47,24 @@ func runSubcommand(
     func fail(_ failure: SubcommandFailure) -> Never {
         leave(printing: "cordon: \(failure.text)\n", code: wrong, to: 2)
     }
+    func failUnknown(_ name: String) -> Never {
+        let guess = nearest(to: name, in: subcommands.map(\.name)).map { "did you mean \"\($0)\"?" }
+        fail(
+            .usage(
+                UsageError(
+                    "unknown command \"\(command) \(printable(name))\"",
+                    remedy: guess ?? "see cordon \(command) --help")))
+    }
     guard let name = arguments.first, name != "--help", name != "-h", name != "help" else {
         let isAsked = !arguments.isEmpty
-        if let wanted = arguments.dropFirst().first, let found = subcommands.first(where: { $0.name == wanted }) {
+        if arguments.first == "help", let wanted = arguments.dropFirst().first, !wanted.hasPrefix("-") {
+            guard let found = subcommands.first(where: { $0.name == wanted }) else { failUnknown(wanted) }
             leave(printing: found.help, code: 0)
         }
         leave(printing: help, code: isAsked ? 0 : wrong, to: isAsked ? 1 : 2)
     }
     guard let subcommand = subcommands.first(where: { $0.name == name }) else {
-        let guess = nearest(to: name, in: subcommands.map(\.name)).map { "did you mean \"\($0)\"?" }
-        fail(
-            .usage(
-                UsageError("unknown command \"\(command) \(name)\"", remedy: guess ?? "see cordon \(command) --help")))
+        failUnknown(name)
     }
     let rest = Array(arguments.dropFirst())
     if rest.prefix(while: { $0 != "--" }).contains(where: { $0 == "--help" || $0 == "-h" }) {

@@ -33,8 +33,9 @@ import Testing
         ("cordon run -- cat Packag", ["Package.swift"]),
         ("cordon run cat --po", []), ("cordon doctor --g", ["--guarantees"]),
         ("cordon completion ", ["bash", "zsh", "fish"]),
-        ("cordon completion bash ", []), ("cordon help ", ["run", "policy", "session", "audit"]),
-        ("cordon session ", ["new", "exec", "attach", "ls", "inspect", "rm"]),
+        ("cordon completion bash ", []),
+        ("cordon help ", ["run", "policy", "session", "audit", "approve", "deny", "doctor", "completion"]),
+        ("cordon session ", ["new", "exec", "attach", "ls", "inspect", "ps", "logs", "wait", "kill", "reopen", "rm"]),
         ("cordon session new --pol", ["--policy"]), ("cordon session exec --ba", ["--background"]),
         ("cordon audit ", ["verify", "tail"]),
         ("cordon audit verify --st", ["--state"]), ("cordon audit tail --state Superv", ["Supervisor"]),
@@ -60,6 +61,8 @@ import Testing
         ["policy", "schema", "--help"], ["policy", "trust", "--help"], ["audit", "verify", "--help"],
         ["audit", "tail", "--help"], ["session", "new", "--help"], ["session", "exec", "--help"],
         ["session", "attach", "--help"], ["session", "ls", "--help"], ["session", "rm", "--help"],
+        ["session", "ps", "--help"], ["session", "logs", "--help"], ["session", "wait", "--help"],
+        ["session", "kill", "--help"], ["session", "reopen", "--help"],
     ]) func optionsAreThoseOfTheHelp(_ help: [String]) throws {
         let text = try execute([cordon] + help).output
         let told = text.split(separator: "\n").flatMap { line -> [Substring] in

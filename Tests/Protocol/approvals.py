@@ -104,10 +104,20 @@ def approving_and_denying(world):
     equal((question["session"], question["argv"], question["scopes"]), (asker.session, ["factor", "42"], ["once"]))
     code, out, _ = answers(world, "approve", "--list", "--json")
     equal((code, [one["id"] for one in json.loads(out)["approvals"]]), (0, [question["id"]]))
-    assert question["id"] in answers(world, "approve", "--list")[1]
+    listed = answers(world, "approve", "--list")[1].splitlines()
+    equal(listed[0].split(), ["ID", "EXPIRES", "SESSION", "DIRECTORY", "COMMAND"])
+    fields = listed[1].split(None, 4)
+    equal((fields[0], fields[3:]), (question["id"], [world.workspace, "factor 42"]))
+    assert fields[2] and "ms" not in fields[1], listed
     equal(answers(world, "approve", question["id"])[0], 0)
     equal(asker.line()["result"]["stdout"], "42: 2 3 7\n")
     equal(answers(world, "approve", question["id"])[0], 125, "it is answered already")
+    told = answers(world, "audit", "tail", "-n", "50")[1].splitlines()
+    asked = [line for line in told if "approval.asked" in line]
+    answered = [line for line in told if "approval.answered" in line]
+    assert len(asked) == 1 and f"question {question['id']}" in asked[0] and "factor 42" in asked[0], told
+    assert len(answered) == 1 and f"question {question['id']}" in answered[0], told
+    assert "approve once" in answered[0], told
     # Once is once.
     question = asker.ask(argv=["factor", "42"])
     equal(answers(world, "deny", question["id"])[0], 0)

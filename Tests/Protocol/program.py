@@ -1,8 +1,12 @@
 """`cordon session`, as its user calls it."""
+import fcntl
 import json
 import os
+import select
 import signal
 import subprocess
+import termios
+import time
 
 from cases import case, equal
 from world import BIN, OPEN_POLICY, descendants, is_alive, processes, until
@@ -169,7 +173,7 @@ def a_supervisor_that_was_killed(world):
 @case
 def help_is_there(world):
     for words in (["session", "--help"], *(["session", one, "--help"]
-                  for one in ("new", "exec", "ls", "inspect", "rm")), ["approve", "--help"], ["deny", "--help"]):
+                  for one in ("new", "exec", "attach", "ls", "inspect", "ps", "logs", "wait", "kill", "reopen", "rm")), ["approve", "--help"], ["deny", "--help"]):
         code, out, error = call(world, *words)
         assert code == 0 and "usage: cordon" in out and error == "", words
     out = call(world, "help", "session")[1]
@@ -212,3 +216,324 @@ def no_input_is_no_input(world):
         equal(call(world, *words, "--", "bash", "x.sh")[:2], (0, "got\n"), str(words))
         code, out, error = call(world, *words, "--", "bash", "x.sh", input=b"x\n")
         assert (code, out) == (126, "") and "interactive" in error, (words, code, out, error)
+
+
+def at_terminal(world, *arguments, keys=(), environment=None):
+    """A run of `cordon` on a terminal of its own, which sees `keys` one after the other: what is waited for, and what is then
+    typed or done. Answers its exit code, what was shown, and its settings before and after."""
+    master, slave = os.openpty()
+    before = termios.tcgetattr(slave)
+
+    def take_terminal():
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    shown = b""
+
+    def look(wanted=None):
+        nonlocal shown
+        while wanted is None or wanted not in shown:
+            if not select.select([master], [], [], 0.05 if wanted is None else 20)[0]:
+                assert wanted is None, (wanted, shown)
+                return
+            try:
+                shown += os.read(master, 65536)
+            except OSError:
+                return
+
+    running = world.cordon(*arguments, stdin=slave, stdout=slave, stderr=slave, preexec_fn=take_terminal,
+                           **({"env": environment} if environment else {}))
+    try:
+        for wanted, key in keys:
+            look(wanted)
+            if callable(key):
+                key(running, master)
+            else:
+                os.write(master, key)
+        end = time.monotonic() + 20
+        while running.poll() is None:
+            assert time.monotonic() < end, ("it does not end", shown)
+            look()
+        look()
+        after = termios.tcgetattr(slave)
+    finally:
+        if running.poll() is None:
+            running.kill()
+            running.wait()
+        os.close(slave)
+        os.close(master)
+    return running.returncode, shown.decode(errors="replace"), before == after
+
+
+@case
+def commands_that_were_left_running(world):
+    new(world, "--name", "s")
+    os.mkfifo(world.inside("fifo"))
+    text = "echo one; echo err >&2; read x < fifo; echo two; exit 7"
+    equal(call(world, "session", "exec", "-d", "s", "--", "bash", "-c", text)[1], "1\n")
+    code, out, _ = call(world, "session", "ps", "s")
+    lines = out.splitlines()
+    assert code == 0 and lines[0].split() == ["NUMBER", "KIND", "STATE", "TIME", "COMMAND"], out
+    assert lines[1].split()[:2] == ["1", "command"] and "bash -c 'echo one" in lines[1], out
+    until(lambda: call(world, "session", "logs", "s", "1") == (0, "one\n", ""), "its output")
+    until(lambda: call(world, "session", "logs", "--stderr", "s", "1") == (0, "err\n", ""), "its errors")
+    following = world.cordon("session", "logs", "--follow", "s", "1", stdout=subprocess.PIPE)
+    waiting = world.cordon("session", "wait", "s", "1")
+    equal(following.stdout.readline(), b"one\n")
+    equal((following.poll(), waiting.poll()), (None, None))
+    with open(world.inside("fifo"), "w") as file:
+        file.write("\n")
+    equal((following.communicate(timeout=10)[0], following.returncode, waiting.wait(10)), (b"two\n", 0, 7))
+    report = call(world, "session", "wait", "--json", "s", "1")
+    equal((report[0], json.loads(report[1])["stdout"]), (7, "one\ntwo\n"))
+    equal(call(world, "session", "exec", "-d", "s", "--", "sleep", "4741")[1], "2\n")
+    equal(call(world, "session", "exec", "-d", "s", "--", "sleep", "4742")[1], "3\n")
+    listed = {one["command"]: one for one in json.loads(call(world, "session", "ps", "--json", "s")[1])["commands"]}
+    equal((listed[1]["exit_code"], listed[2]["argv"]), (7, ["sleep", "4741"]))
+    equal(call(world, "session", "kill", "s", "2"), (0, "", ""))
+    equal(call(world, "session", "wait", "s", "2")[::2], (137, "cordon: killed by SIGKILL\n"))
+    equal(call(world, "session", "kill", "--signal", "TERM", "s", "3"), (0, "", ""))
+    equal(call(world, "session", "wait", "s", "3")[::2], (143, "cordon: killed by SIGTERM\n"))
+    assert "SIGTERM" in call(world, "session", "ps", "s")[1]
+    for words in (["logs", "s", "99"], ["wait", "s", "99"], ["kill", "s", "99"]):
+        code, _, error = call(world, "session", *words)
+        assert code == 125 and "no command 99" in error, (words, code, error)
+    for words in (["ps"], ["logs", "s"], ["wait", "s", "x"], ["kill", "s", "0"], ["kill", "--signal", "NO", "s", "1"]):
+        code, _, error = call(world, "session", *words)
+        assert code == 125 and error.startswith("cordon: "), (words, code, error)
+    assert "--signal" in call(world, "session", "kill", "--signal", "NO", "s", "1")[2]
+    assert call(world, "session", "logs", "s", "1", input=b"")[0] == 0
+    with open("/dev/full", "w") as full:
+        done = world.cordon("session", "logs", "s", "1", stdout=full, stderr=subprocess.PIPE)
+        error = done.communicate(timeout=10)[1]
+    assert done.returncode == 125 and b"ENOSPC" in error, (done.returncode, error)
+
+
+@case
+def terminals_that_were_left(world):
+    new(world, "--name", "s")
+    start = ["session", "attach", "s", "--", "bash", "--norc", "-c", "echo ready; read x; echo got $x; exit 5"]
+    code, shown, same = at_terminal(world, *start, keys=[(b"ready", lambda one, _: one.terminate())])
+    assert code == 143 and "terminal 1 goes on" in shown and "cordon session attach --terminal 1 s" in shown, shown
+    assert same and "\\x" not in shown, shown
+    assert call(world, "session", "ps", "s")[1].splitlines()[1].split()[:3] == ["1", "terminal", "running"]
+    assert call(world, "session", "logs", "s", "1")[1].startswith("ready")
+    code, shown, same = at_terminal(world, "session", "attach", "--terminal", "1", "s", keys=[(b"ready", b"\x1d")])
+    assert code == 0 and "cordon session attach --terminal 1 s" in shown and same, shown
+    code, shown, same = at_terminal(world, "session", "attach", "--terminal", "1", "s", keys=[(b"ready", b"it\r")])
+    assert code == 5 and "got it" in shown and same, (code, shown)
+    equal(call(world, "session", "wait", "s", "1")[0], 5)
+    # What there is not, is said on lines that begin where lines do.
+    code, shown, same = at_terminal(world, "session", "attach", "--terminal", "99", "s")
+    assert code == 125 and "\ncordon: no terminal 99" in shown and "\\x" not in shown and same, (code, shown)
+    code, shown, _ = at_terminal(world, "session", "attach", "s", "--", "nowhere")
+    assert code == 127 and "execve nowhere: ENOENT" in shown, (code, shown)
+    code, shown, _ = at_terminal(world, "session", "attach", "s", "--", "bash", "-c", "trap '' HUP; sleep 4743",
+                                 keys=[(b"", lambda *_: kill_terminal(world))])
+    assert code == 137 and "killed by SIGKILL" in shown, (code, shown)
+
+
+def kill_terminal(world):
+    """Ends the last terminal of session `s`, as soon as there is one that runs."""
+    def running():
+        listed = json.loads(call(world, "session", "ps", "--json", "s")[1])["terminals"]
+        return [one["terminal"] for one in listed if one["state"] == "running"]
+    until(running, "a terminal runs")
+    equal(call(world, "session", "kill", "s", str(running()[-1]))[0], 0)
+
+
+@case
+def reopening(world):
+    session = new(world, "--name", "old")
+    pid = world.shared_supervisor()
+    world.seen |= {one for one in descendants(pid, processes())} | {pid}
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not [one for one in world.seen if is_alive(one)], "everything dies with it", 3)
+    equal(call(world, "session", "ps", "old")[0], 0)
+    equal(call(world, "session", "reopen", "old")[:2], (0, session + "\n"))
+    equal(call(world, "session", "exec", "old", "--", "echo", "again")[:2], (0, "again\n"))
+    equal(call(world, "session", "reopen", "nobody")[0], 125)
+    equal(call(world, "session", "reopen")[0], 125)
+
+
+@case
+def messages_of_several_lines(world):
+    """Each line is one, and is made harmless by itself."""
+    policy = world.policy(OPEN_POLICY + 'wrong = 1\n\n[nonsense]\nx = 1\n')
+    code, _, error = call(world, "session", "new", "--policy", policy)
+    assert code == 125 and "\\u{a}" not in error and error.count("cordon: ") > 1, error
+    assert all(line.startswith("cordon: ") for line in error.splitlines()), error
+
+
+@case
+def who_ignores_the_end(world):
+    """As `cordon run` does: a command that does not end is ended."""
+    new(world, "--name", "s")
+    text = "trap '' TERM; echo ready; while :; do sleep 0.05; done"
+
+    def start(*more):
+        running = world.cordon("session", "exec", *more, "s", "--", "bash", "-c", text, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE)
+        if not more:
+            equal(running.stdout.readline(), b"ready\n")
+        return running
+
+    running = start()
+    running.terminate()
+    try:
+        running.wait(0.5)
+        raise AssertionError("it did not get its time")
+    except subprocess.TimeoutExpired:
+        pass
+    began = time.monotonic()
+    running.terminate()
+    equal((running.communicate(timeout=4)[1], running.returncode), (b"cordon: killed by SIGTERM\n", 143))
+    assert time.monotonic() - began < 2
+    running = start()
+    running.terminate()
+    equal((running.communicate(timeout=15)[1], running.returncode), (b"cordon: killed by SIGTERM\n", 143))
+    for number in json.loads(call(world, "session", "ps", "--json", "s")[1])["commands"]:
+        assert number["state"] == "ended", number
+    code, shown, _ = at_terminal(
+        world, "session", "exec", "s", "--", "bash", "-c", "trap '' INT; echo ready; while :; do sleep 0.05; done",
+        keys=[(b"ready", insist)])
+    assert code == 130 and "killed by SIGINT" in shown, (code, shown)
+
+
+def insist(running, master):
+    """Presses Ctrl-C again and again."""
+    for _ in range(50):
+        os.write(master, b"\x03")
+        try:
+            return running.wait(0.2)
+        except subprocess.TimeoutExpired:
+            pass
+
+
+@case
+def output_that_cannot_be_written(world):
+    new(world, "--name", "s")
+    for number, name, text in ((1, b"standard output", "echo x; sleep 0.2; echo y"),
+                               (2, b"", "echo x >&2")):
+        with open("/dev/full", "w") as full:
+            streams = {"stdout": full, "stderr": subprocess.PIPE} if number == 1 else {
+                "stdout": subprocess.PIPE, "stderr": full}
+            running = world.cordon("session", "exec", "s", "--", "sh", "-c", text, **streams)
+            said = running.communicate(timeout=20)[1] or b""
+        equal(running.returncode, 125, said)
+        assert number == 2 or (b"ENOSPC" in said and name in said), said
+    with open("/dev/full", "w") as full:
+        equal(world.cordon("session", "exec", "--json", "s", "--", "true", stdout=full,
+                           stderr=subprocess.DEVNULL).wait(20), 125)
+
+
+@case
+def denials_and_what_is_not_there(world):
+    """Session and run say the same of them."""
+    rule = '[[command]]\nid = "no"\nargv = ["touch", "..."]\ndecision = "deny"\nreason = "no touching"\n'
+    ask = '[[command]]\nid = "maybe"\nargv = ["factor", "..."]\ndecision = "ask"\n'
+    policy = world.policy(OPEN_POLICY + rule + ask)
+    equal(call(world, "session", "new", "--policy", policy, "--name", "s")[0], 0)
+    told = call(world, "run", "--policy", policy, "--", "touch", "x")
+    equal(call(world, "session", "exec", "s", "--", "touch", "x"), told)
+    assert told[0] == 126 and policy + ":" in told[2], told
+    code, shown, _ = at_terminal(world, "session", "attach", "s", "--", "touch", "x")
+    assert code == 126 and "denied: no: no touching" in shown and policy + ":" in shown, (code, shown)
+    code, _, error = call(world, "session", "exec", "-d", "s", "--", "touch", "x")
+    equal((code, error), (126, told[2]))
+    code, _, error = call(world, "session", "exec", "s", "--", "factor", "1")
+    assert code == 126 and error.startswith("cordon: not approved: ") and "denied" not in error, error
+    code, _, error = call(world, "session", "exec", "s", "--", "nowhere")
+    assert code == 127 and "execve nowhere: ENOENT (No such file or directory)" in error, error
+
+
+@case
+def a_supervisor_that_does_not_answer(world):
+    new(world, "--name", "s")
+    pid = world.shared_supervisor()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        waiting = world.cordon("session", "ls", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        line = waiting.stderr.readline().decode()
+        assert "does not answer" in line and world.path("runtime", "cordon", "sessions.sock") in line, line
+        left = world.cordon("session", "ls", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert b"does not answer" in left.stderr.readline()
+        left.send_signal(signal.SIGINT)
+        equal((left.communicate(timeout=5)[1], left.returncode), (b"", -signal.SIGINT))
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    out, error = waiting.communicate(timeout=10)
+    assert waiting.returncode == 0 and b"work" not in error and b" s " in out, (out, error)
+    # What takes long is no silence.
+    equal(call(world, "session", "exec", "-d", "s", "--", "sleep", "3")[0], 0)
+    equal(call(world, "session", "wait", "s", "1"), (0, "", ""))
+
+
+@case
+def runtime_directories(world):
+    """One that is not there, or others can write to, is none."""
+    def listing(runtime):
+        environment = {**world.environment, "XDG_RUNTIME_DIR": runtime}
+        done = subprocess.run([os.path.join(BIN, "cordon"), "session", "ls"], env=environment, capture_output=True,
+                              text=True, cwd=world.workspace, timeout=40, stdin=subprocess.DEVNULL)
+        return done.returncode, done.stderr
+
+    os.mkdir(world.path("open"))
+    os.chmod(world.path("open"), 0o777)
+    for runtime, why in ((world.path("nosuch"), "is not there"), (world.path("open"), "can be written by others")):
+        code, error = listing(runtime)
+        assert code == 0 and why in error and runtime in error, (code, error)
+    assert not os.path.exists(world.path("nosuch")) and os.listdir(world.path("open")) == []
+    assert os.path.exists(world.path("state", "cordon", "run", "sessions.sock"))
+    pid = None
+    for one in processes():
+        try:
+            with open(f"/proc/{one}/cmdline", "rb") as file:
+                if world.path("state", "cordon", "run", "sessions.sock").encode() in file.read():
+                    pid = one
+        except OSError:
+            pass
+    if pid:
+        world.seen |= {pid}
+        os.kill(pid, signal.SIGTERM)
+        until(lambda: not is_alive(pid), "it ends")
+
+
+@case
+def mistakes_name_options(world):
+    for words, option in ((["new", "--name", ""], "--name"), (["new", "--idle", "0s"], "--idle"),
+                          (["new", "--memory", "0"], "--memory"), (["exec", "--pids", "0", "s", "--", "true"], "--pids"),
+                          (["new", "--timeout", "0s"], "--timeout"), (["new", "--idle", "9000000h"], "--idle")):
+        code, _, error = call(world, "session", *words)
+        assert code == 125 and error.startswith("cordon: " + option) and "_ms" not in error, (words, code, error)
+
+
+@case
+def helps_of_every_command(world):
+    for word in ("run", "policy", "session", "approve", "deny", "audit", "doctor", "completion"):
+        code, out, error = call(world, "help", word)
+        equal((code, error), (0, ""), word)
+        name = "approve" if word == "deny" else word
+        assert out.startswith(f"cordon {name}"), (word, out[:80])
+        equal(call(world, word, "--help"), (code, out, error), word)
+    for words in (["help", "nonsense"], ["help", "session", "nonsense"]):
+        code, out, error = call(world, *words)
+        assert code == 125 and out == "" and error.startswith("cordon: unknown command"), (words, code, out, error)
+
+
+@case
+def run_at_a_terminal_is_ended(world):
+    policy = world.policy(OPEN_POLICY)
+    code, shown, same = at_terminal(world, "run", "-it", "--policy", policy, "--", "bash", "--norc", "-i",
+                                    keys=[(b"$ ", b"echo rea''dy\r"), (b"ready", lambda one, _: one.terminate())])
+    assert code == 143 and "killed by SIGTERM" in shown and same, (code, shown)
+
+
+@case
+def where_the_audit_log_is(world):
+    new(world, "--name", "s")
+    environment = {**world.environment, "CORDON_SOCKET": "/run/cordon/cordon.sock"}
+    done = subprocess.run([os.path.join(BIN, "cordon"), "audit", "tail"], env=environment, capture_output=True, text=True,
+                          timeout=40, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0 and f"/var/lib/cordon/{os.geteuid()}" in done.stderr, done
+    equal(call(world, "audit", "tail")[2], "")

@@ -1,6 +1,7 @@
 // `cordon session attach`: a terminal in a session, on this one.
 internal import Client
 internal import Linux
+internal import PolicyDecision
 internal import PolicyModel
 internal import SupervisorCore
 internal import Wire
@@ -20,8 +21,8 @@ let attachSubcommand = Subcommand(
           --terminal N   the number of one that is open; what it showed last is shown again
           --cwd DIR      the working directory: the workspace, or a directory in it
 
-        Without a command, a shell. Ctrl-] leaves it as it is, to be come back to; its number is printed then. Exit codes as
-        those of cordon run; 0 where it was left.
+        Without a command, a shell. Ctrl-] leaves it as it is, to be come back to; its number is printed then, and where a
+        signal ends this program. Exit codes as those of cordon run; 0 where it was left.
 
         examples:
           cordon session attach work
@@ -74,10 +75,12 @@ let attachSubcommand = Subcommand(
             params.add("columns", .number(Int64(size.columns)))
         }
         if let directory { params.add("cwd", .string(directory)) }
-        number = try asking { () throws(ClientError) in try client.call("terminal.open", params) }["terminal"]?.unsigned
+        do throws(ClientError) { number = try client.call("terminal.open", params)["terminal"]?.unsigned } catch {
+            fail(error)
+        }
     }
     do throws(Errno) {
-        try Attached(client, session: session, terminal: number ?? 0).run()
+        try Attached(client, session: session, terminal: number ?? 0).run(words.first ?? "bash")
     } catch {
         throw .other(LaunchFailure(step: "terminal", errno: error))
     }
@@ -89,6 +92,7 @@ private final class Attached {
     private static let leave: UInt8 = 0x1D
 
     private let client: Client
+    private let session: String
     private let place: JsonObject
     private let number: UInt64
     private let loop: EventLoop
@@ -99,24 +103,42 @@ private final class Attached {
 
     init(_ client: Client, session: String, terminal: UInt64) throws(Errno) {
         self.client = client
+        self.session = session
         number = terminal
         place = ["session": .string(session), "terminal": .count(terminal)]
         loop = try EventLoop()
     }
 
-    func run() throws(Errno) -> Never {
+    /// - Parameter program: its name, where it could not be started.
+    func run(_ program: String) throws(Errno) -> Never {
         let signals = try SignalSource([
             Signal.windowChange, Signal.terminate, Signal.hangUp, Signal.interrupt, Signal.quit,
         ])
         // Whatever ends this from here on, the caller's terminal is as it was.
         let raw = try RawTerminal.enter(0)
-        let code = serve(signals)
+        let signalled = serve(signals)
+        // Nothing is said before: a raw terminal does not begin lines at their start.
         raw.restore()
-        if hasLeft { put("\ncordon: terminal \(number) goes on\n", to: 2) }
-        exitNow(code)
+        switch ending {
+        case .success(let report)?:
+            let text = endingText(report, of: program)
+            if !text.isEmpty { put("\n" + text, to: 2) }
+            exitNow(exitCode(report))
+        case .failure(let error)?:
+            put("\n", to: 2)
+            fail(error)
+        case nil where hasLeft || signalled != nil:
+            let way = "cordon session attach --terminal \(number) \(printable(shellWord(session)))"
+            put("\ncordon: terminal \(number) goes on; go back to it with \(way)\n", to: 2)
+            exitNow(signalled.map { 128 + $0 } ?? 0)
+        case nil:
+            put("\ncordon: the supervisor is gone\n", to: 2)
+            exitNow(ExitCode.cordonFailed)
+        }
     }
 
-    private func serve(_ signals: borrowing SignalSource) -> Int32 {
+    /// - Returns: the signal that ended it.
+    private func serve(_ signals: borrowing SignalSource) -> Int32? {
         var signalled: Int32?
         let descriptor = signals.descriptor.raw
         do throws(Errno) {
@@ -126,7 +148,8 @@ private final class Attached {
             }
             _ = try loop.watch(descriptor, .readable) { _ in self.loop.stop() }
         } catch {
-            return ExitCode.cordonFailed
+            ending = .failure(.lost(error.message))
+            return nil
         }
         client.send("terminal.attach", place) { [self] answer in
             switch answer {
@@ -141,23 +164,13 @@ private final class Attached {
                     if number == Signal.windowChange { resize() } else { signalled = number }
                 }
             } catch {
-                return ExitCode.cordonFailed
+                ending = .failure(.lost(error.message))
+                return nil
             }
-            if let signalled { return 128 + signalled }
+            if signalled != nil { return signalled }
         }
-        if hasLeft { return 0 }
-        switch ending {
-        case .success(let report)?:
-            return exitCode(report)
-        case .failure(let error)?:
-            put("\r\ncordon: \(error.message)\r\n", to: 2)
-            return ExitCode.cordonFailed
-        case nil:
-            put("\r\ncordon: the supervisor is gone\r\n", to: 2)
-            return ExitCode.cordonFailed
-        }
+        return nil
     }
-
     private func begin(_ streams: JsonObject) {
         guard let output = streams["output"]?.whole.flatMap({ UInt32(exactly: $0) }),
             let input = streams["input"]?.whole.flatMap({ UInt32(exactly: $0) })
@@ -168,8 +181,9 @@ private final class Attached {
                 data: { bytes in
                     var rest = bytes[...]
                     while !rest.isEmpty {
-                        guard let count = try? write(1, rest) else { return }
-                        rest = rest.dropFirst(count)
+                        do throws(Errno) { rest = rest.dropFirst(try write(1, rest)) } catch {
+                            guard error == .again, (try? waitWritable(1)) != nil else { return }
+                        }
                     }
                 },
                 end: { [self] in

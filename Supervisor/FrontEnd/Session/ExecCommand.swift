@@ -31,8 +31,8 @@ private let execHelp = """
       -d, --background   print its number and do not wait; what it starts goes on
       --json             print exactly one JSON object, as cordon run does
 
-    Standard input, output and errors are passed on, and so are SIGINT, SIGTERM, SIGHUP and SIGQUIT. Exit codes as those of
-    cordon run.
+    Standard input, output and errors are passed on, and so are SIGINT, SIGTERM, SIGHUP and SIGQUIT. A command that has
+    not ended 5 s after one of them, or at a second one, is killed. Exit codes as those of cordon run.
 
     examples:
       cordon session exec work -- make test
@@ -75,78 +75,19 @@ private let execHelp = """
     let client = try connectToSessions()
     if isBackground {
         params.add("background", .bool(true))
-        let started = try asking { () throws(ClientError) in try client.call("command.start", params) }
+        let started: JsonObject
+        do throws(ClientError) { started = try client.call("command.start", params) } catch { fail(error) }
         leave(printing: json ? started.text + "\n" : "\(started["command"]?.whole ?? 0)\n", code: 0)
     }
     do throws(Errno) {
         let execution = try Execution(client, params, isCaptured: json)
-        finish(try execution.run(), json: json)
+        let result = try execution.run()
+        if let failure = execution.failure {
+            leave(printing: "cordon: \(failure)\n", code: ExitCode.cordonFailed, to: 2)
+        }
+        finish(result, of: words.first, json: json)
     } catch {
         throw .other(LaunchFailure(step: "exec", errno: error))
-    }
-}
-
-private func finish(_ result: Result<JsonObject, ClientError>, json: Bool) -> Never {
-    switch result {
-    case .success(let report):
-        if json {
-            put(report.text + "\n", to: 1)
-        } else if let failure = report["error"]?.members, let step = failure["step"]?.text {
-            let object = failure["object"]?.text ?? "", errno = failure["errno"]?.text.map { ": " + $0 } ?? ""
-            put(
-                "cordon: \(step)\(object.isEmpty ? "" : " " + printable(object))\(errno); \(failure["remedy"]?.text ?? "")\n",
-                to: 2)
-        } else if let note = note(report) {
-            put("cordon: \(note)\n", to: 2)
-        }
-        exitNow(exitCode(report))
-    case .failure(.answered(let error)):
-        let isDenied = error.code == .denied || error.code == .notApproved
-        if json {
-            var outcome = Outcome(
-                reason: isDenied ? .denied : .error, guarantees: GuaranteeNames(enforced: [], degraded: [], notes: []))
-            if !isDenied {
-                outcome.failure = LaunchFailure(
-                    step: error.data["step"]?.text ?? error.code.name, object: error.data["object"]?.text ?? "",
-                    remedy: error.data["remedy"]?.text ?? error.message)
-            }
-            var report = reportObject(outcome)
-            if isDenied { report.replace("denials", .array([.object(error.data)])) }
-            put(report.text + "\n", to: 1)
-        } else {
-            put("cordon: \(isDenied ? "denied: " : "")\(printable(error.message))\n", to: 2)
-        }
-        exitNow(isDenied ? 126 : ExitCode.cordonFailed)
-    case .failure(let error): leave(printing: "cordon: \(error.message)\n", code: ExitCode.cordonFailed, to: 2)
-    }
-}
-
-/// One line where a command did not end by itself.
-private func note(_ report: JsonObject) -> String? {
-    switch report["reason"]?.text {
-    case "timeout": "stopped at the time limit after \(formatDuration(report["duration_ms"]?.unsigned ?? 0))"
-    case "cpu_timeout": "stopped at the limit of processor time, \(report["cpu_ms"]?.unsigned ?? 0) ms used"
-    case "oom": "killed at the memory limit; the peak was \(formatSize(report["max_memory_bytes"]?.unsigned ?? 0))"
-    case "output_limit": "stopped at the limit of output"
-    case "signaled": "killed by \(Signal.name(Int32(clamping: report["signal"]?.whole ?? 0)))"
-    default: nil
-    }
-}
-
-/// As the command-line contract says.
-func exitCode(_ report: JsonObject) -> Int32 {
-    func number(_ name: String) -> Int32? { report[name]?.whole.map { Int32(clamping: $0) } }
-    switch report["reason"]?.text {
-    case "exited": return number("exit_code") ?? ExitCode.cordonFailed
-    case "signaled": return 128 + (number("signal") ?? 0)
-    case "timeout", "cpu_timeout": return 124
-    case "oom", "output_limit": return 137
-    case "denied": return 126
-    default:
-        guard let failure = report["error"]?.members, failure["step"]?.text == "execve" else {
-            return ExitCode.cordonFailed
-        }
-        return ["ENOENT", "ENOTDIR"].contains(failure["errno"]?.text) ? 127 : 126
     }
 }
 
@@ -162,7 +103,14 @@ private final class Execution {
     private var inputWatch: EventLoop.Watch?
     private var inputIsWatchable = true
     private var input: UInt32?
-    private var earlySignals: [Int32] = []
+    private var shown: [Int32: ShownOutput] = [1: ShownOutput(1), 2: ShownOutput(2)]
+    private var farewell: Farewell?
+    private var farewellTimer: EventLoop.Timer?
+    /// The signal for which the command is ended.
+    private var ended: Int32?
+    private var isKillOpen = false
+    /// Why output could not be written.
+    private(set) var failure: LaunchFailure?
 
     init(_ client: Client, _ params: JsonObject, isCaptured: Bool) throws(Errno) {
         self.client = client
@@ -174,7 +122,7 @@ private final class Execution {
     func run() throws(Errno) -> Result<JsonObject, ClientError> {
         let signals = try SignalSource([Signal.interrupt, Signal.terminate, Signal.hangUp, Signal.quit])
         _ = try loop.watch(signals.descriptor.raw, .readable) { [self] _ in
-            while let number = (try? signals.next()) ?? nil { kill(number) }
+            while let number = (try? signals.next()) ?? nil { take(number) }
         }
         _ = try loop.watch(client.descriptor, .readable) { [self] _ in
             client.receive()
@@ -190,7 +138,19 @@ private final class Execution {
             considerEnd()
         }
         try loop.run()
-        return try captured(result ?? .failure(.lost("it has ended")))
+        for descriptor in shown.keys.sorted() { write([], to: descriptor, isLast: true) }
+        guard let ended else { return try captured(result ?? .failure(.lost("it has ended"))) }
+        var report: JsonObject
+        if case .success(let own)? = result {
+            report = own
+        } else {
+            report = reportObject(
+                Outcome(reason: .signaled, guarantees: GuaranteeNames(enforced: [], degraded: [], notes: [])))
+        }
+        report.replace("reason", .string(EndReason.signaled.rawValue))
+        report.replace("signal", .number(Int64(ended)))
+        report.replace("exit_code", .null)
+        return try captured(.success(report))
     }
 
     private func considerEnd() {
@@ -225,26 +185,56 @@ private final class Execution {
                 StreamHandler(end: { [self] in stopReading() }, room: { [self] in readInput() }))
             readInput()
         }
-        for number in earlySignals { kill(number) }
-        earlySignals = []
     }
 
-    /// Whoever takes no more has gone: the command is told as it would be by a broken pipe.
-    private func pass(_ bytes: [UInt8], to descriptor: Int32) {
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            do throws(Errno) { rest = rest.dropFirst(try write(descriptor, rest)) } catch {
-                if error == .again, (try? waitWritable(descriptor)) != nil { continue }
-                return kill(Signal.pipe)
-            }
+    private func pass(_ bytes: [UInt8], to descriptor: Int32) { write(bytes, to: descriptor, isLast: false) }
+
+    /// Writes what the command says. Where that cannot be done the command is told as it would be by a broken pipe, and what it
+    /// says from then on is nobody's.
+    private func write(_ bytes: [UInt8], to descriptor: Int32, isLast: Bool) {
+        do throws(Errno) {
+            try shown[descriptor]?.write(bytes)
+            if isLast { try shown[descriptor]?.flush() }
+        } catch {
+            shown[descriptor] = nil
+            if error != .brokenPipe, failure == nil { failure = ShownOutput.failure(error, of: descriptor) }
+            if !isLast { kill(Signal.pipe) }
         }
     }
 
+    // MARK: - Signals
+
+    /// Passes a request to end on; what comes next is none any more, and nor is to do nothing about it.
+    private func take(_ number: Int32) {
+        // Nothing of it runs yet, or its approval is waited for: to be left ends it.
+        guard command != .null else {
+            ended = number
+            return loop.stop()
+        }
+        if let farewell, farewell.isRepeated { return end(farewell.signal) }
+        let isByHand = number == Signal.interrupt && isTerminal(0)
+        farewell = Farewell(number, isByHand: isByHand)
+        if let farewellTimer { loop.cancel(farewellTimer) }
+        farewellTimer = isByHand ? nil : loop.after(milliseconds: Farewell.length) { [self] in end(number) }
+        kill(number)
+    }
+
+    private func end(_ number: Int32) {
+        guard ended == nil else { return loop.stop() }
+        ended = number
+        kill(Signal.kill)
+        // A supervisor that does not answer is left, and hears of it when it does.
+        _ = loop.after(milliseconds: 2000) { [self] in loop.stop() }
+    }
+
     private func kill(_ number: Int32) {
-        guard command != .null else { return earlySignals.append(number) }
-        client.send(
-            "command.kill", ["session": session, "command": command, "signal": .string(String(number))]
-        ) { _ in }
+        guard command != .null else { return }
+        isKillOpen = true
+        let request: JsonObject = ["session": session, "command": command, "signal": .string(String(number))]
+        client.send("command.kill", request) { [self] _ in isKillOpen = false }
+        _ = loop.after(milliseconds: 2000) { [self] in
+            if isKillOpen, ended == nil { client.tellSilence() }
+        }
     }
 
     // MARK: - Input
@@ -322,6 +312,24 @@ private final class Execution {
         }
         return .success(report)
     }
+}
+
+/// That somebody asked for the end, and what follows, as `cordon run` has it.
+private struct Farewell {
+    /// Milliseconds that the command has to end.
+    static let length: UInt64 = 5000
+
+    let signal: Int32
+    private let repeatableUntil: UInt64
+
+    /// - Parameter isByHand: whether it is the Ctrl-C that is part of how many programs are used: only two of them soon after
+    ///   each other mean it.
+    init(_ signal: Int32, isByHand: Bool) {
+        self.signal = signal
+        repeatableUntil = isByHand ? monotonicNanoseconds() + 2_000_000_000 : .max
+    }
+
+    var isRepeated: Bool { monotonicNanoseconds() < repeatableUntil }
 }
 
 extension Bool {

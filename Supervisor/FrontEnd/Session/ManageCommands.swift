@@ -89,6 +89,55 @@ private let newHelp = """
     leave(printing: json ? made.text + "\n" : id + "\n", code: 0)
 }
 
+let reopenSubcommand = Subcommand(
+    name: "reopen", says: "begin an interrupted session anew",
+    options: [
+        CommandOption(name: "--env", value: .variable, says: "set a variable, or pass the caller's"),
+        CommandOption(name: "--idle", value: .text, says: "close it when nobody used it for so long"), .json, .help,
+    ], operand: .text,
+    help: """
+        cordon session reopen: begin a session anew whose supervisor has died
+
+        usage: cordon session reopen [OPTION…] SESSION
+
+          --env K=V   set a variable (may be given again); --env K passes the caller's
+          --idle D    close it when nobody used it for so long, such as 30m
+          --json      print the session as JSON
+
+        cordon session ls shows it as interrupted. It has a new jail on its workspace, by its policy as that is now, and keeps its
+        id and its name. Its variables were not recorded: they are this program's again. Earlier commands are forgotten.
+
+        examples:
+          cordon session reopen work
+
+        """, run: reopen)
+
+@Sendable private func reopen(_ arguments: [String]) throws(SubcommandFailure) -> Never {
+    var reader = OptionReader(arguments, help: "cordon session reopen --help")
+    let limits = RunOptions.LimitReader()
+    var params = JsonObject(), environment = JsonObject(), json = false
+    while let option = try usage({ () throws(UsageError) in try reader.next(known: reopenSubcommand.known) }) {
+        switch option.name {
+        case "--idle": params.add("idle_ms", .count(try limits.duration(option, &reader)))
+        case "--env":
+            let (name, text) = try limits.variable(option, &reader)
+            environment.add(name, .string(text))
+        default:
+            try usage { () throws(UsageError) in try reader.requireFlag(option) }
+            json = true
+        }
+    }
+    guard reader.operands.count == 1, let name = reader.operands.first else {
+        throw .usage(UsageError("reopen takes one session", remedy: "see cordon session ls"))
+    }
+    params.add("session", .string(name))
+    if !environment.names.isEmpty { params.add("env", .object(environment)) }
+    params.add("caller_env", .object(try callerVariables(beside: params)))
+    let client = try connectToSessions()
+    let made = try asking { () throws(ClientError) in try client.call("session.reopen", params) }
+    leave(printing: json ? made.text + "\n" : (made["session"]?.members?["id"]?.text ?? "") + "\n", code: 0)
+}
+
 /// This process's own variables, from which the policies pass some: which, only the supervisor knows.
 private func callerVariables(beside params: JsonObject) throws(SubcommandFailure) -> JsonObject {
     var variables = JsonObject()
@@ -213,7 +262,7 @@ let removeSubcommand = Subcommand(
     var failed = false
     for name in names {
         do throws(ClientError) { _ = try client.call("session.close", ["session": .string(name)]) } catch {
-            put("cordon: \(error.message)\n", to: 2)
+            put("cordon: \(error.text)\n", to: 2)
             failed = true
         }
     }
@@ -221,7 +270,7 @@ let removeSubcommand = Subcommand(
 }
 
 /// Whether `--json` was given, and the operands.
-private func flags(
+func flags(
     _ arguments: [String], of subcommand: Subcommand
 ) throws(SubcommandFailure) -> (json: Bool, operands: [String]) {
     var reader = OptionReader(arguments, help: "cordon session \(subcommand.name) --help")

@@ -6,7 +6,8 @@ internal import SupervisorCore
 internal import Wire
 
 let sessionSubcommands = [
-    newSubcommand, execSubcommand, attachSubcommand, listSubcommand, inspectSubcommand, removeSubcommand,
+    newSubcommand, execSubcommand, attachSubcommand, listSubcommand, inspectSubcommand, psSubcommand, logsSubcommand,
+    waitSubcommand, killSubcommand, reopenSubcommand, removeSubcommand,
 ]
 
 /// Runs a subcommand of `cordon session` and exits.
@@ -24,6 +25,8 @@ private var sessionHelp: String {
         examples:
           cordon session new --name work                 in the current directory, by preset:agent
           cordon session exec work -- make test
+          cordon session exec -d work -- make docs       without waiting: its number is printed
+          cordon session ps work                         what runs in it; logs, wait and kill take the numbers
           cordon session attach work                     a shell in it, on this terminal
           cordon session ls
           cordon session rm work
@@ -51,6 +54,7 @@ func connectToSessions() throws(SubcommandFailure) -> Client {
         do throws(Errno) {
             client = try endpoints.connectOrStart(program: program, environment: environment)
         } catch {
+            if let note = endpoints.note { put("cordon: \(printable(note))\n", to: 2) }
             throw LaunchFailure(
                 step: "supervisor", object: endpoints.shared, errno: error,
                 remedy: error == .nameTooLong
@@ -60,6 +64,8 @@ func connectToSessions() throws(SubcommandFailure) -> Client {
     } catch {
         throw .other(error)
     }
+    if let note = endpoints.note { put("cordon: \(printable(note))\n", to: 2) }
+    client.whenSilent = saySilence
     try asking { () throws(ClientError) in try client.hello(as: "cordon session") }
     return client
 }
@@ -75,6 +81,12 @@ private func connectToService(_ path: String) throws(SubcommandFailure) -> Clien
                     "CORDON_SOCKET names the system's service: start it (systemctl start cordon.socket), or unset it "
                     + "for a supervisor of your own"))
     }
+    client.whenSilent = saySilence
     try asking { () throws(ClientError) in try client.hello(as: "cordon session") }
     return client
+}
+
+/// Says that a supervisor is there and does not answer: it is stopped, or the machine is too busy.
+@Sendable func saySilence(_ path: String) {
+    put("cordon: the supervisor at \(printable(path)) does not answer: still waiting; Ctrl-C ends\n", to: 2)
 }
