@@ -20,15 +20,7 @@ func auditText(_ line: [UInt8], _ paint: Paint) -> String {
     } else if let method = text("method") {
         words.append(method)
     }
-    // A question, and what was answered.
-    if let approval = text("approval") {
-        words.append("question \(approval)")
-        if let answer = text("answer") {
-            let isYes = answer == "approve"
-            words.append(
-                paint.decision(isYes ? .allow : .deny, answer) + (isYes ? text("scope").map { " " + $0 } ?? "" : ""))
-        }
-    }
+    if let facts = record["facts"]?.members { words += question(facts, paint) }
     if let about = record["about"] { words.append("of record " + printable(about.serialized)) }
     if let result = record["result"].flatMap(outcome) { words.append(paint.faint("→ " + result)) }
     for name in ["file", "last", "adopted", "torn"] {
@@ -44,6 +36,22 @@ private func person(_ value: JsonValue) -> String? {
         who[name].map { label + printable($0.text ?? $0.serialized) }
     }
     return words.isEmpty ? nil : words.joined(separator: " ")
+}
+
+/// What was asked, or what was answered.
+private func question(_ facts: JsonObject, _ paint: Paint) -> [String] {
+    func text(_ name: String) -> String? { facts[name]?.text.map(printable) }
+    guard let approval = text("approval") else { return [] }
+    var words = ["question \(approval)"]
+    if let command = facts["command"]?.text ?? facts["argv"]?.texts?.map(shellWord).joined(separator: " ") {
+        words.append(shortened(printable(command)))
+    }
+    if let answer = text("answer") {
+        let isYes = answer == "approve"
+        words.append(
+            paint.decision(isYes ? .allow : .deny, answer) + (isYes ? text("scope").map { " " + $0 } ?? "" : ""))
+    }
+    return words
 }
 
 private func outcome(_ value: JsonValue) -> String? {
