@@ -50,7 +50,7 @@ struct CommandWish {
             guard let name = argv.first, !name.isEmpty else { throw params.wrong("argv", "needs a program") }
             subject = .argv(argv)
         case (nil, let string?): subject = .string(string)
-        default: throw RpcError(.invalidParams, "either \"argv\" or \"command\" is needed")
+        default: throw RpcError(.invalidParams, "exactly one of \"argv\" and \"command\" is needed")
         }
         directory = try params.optionalText("cwd")
         environment = limits ? try params.variables("env") : []
@@ -263,7 +263,7 @@ extension Broker {
         guard !wish.environment.isEmpty || wish.wall != nil || wish.memory != nil || wish.pids != nil else {
             return variables
         }
-        var checked = entry.prepared.policy
+        var checked = entry.policy
         do throws(PolicyError) {
             try checked.tighten(
                 to: RequestLimits(
@@ -324,14 +324,14 @@ extension Broker {
 extension OpenSession {
     /// Values of a command's own variables that must not leave.
     func secrets(of wish: CommandWish) -> [String] {
-        wish.environment.isEmpty ? [] : secretValues(of: wish.environment, by: prepared.policy.environment)
+        wish.environment.isEmpty ? [] : secretValues(of: wish.environment, by: policy.environment)
     }
 
     /// The strictest of what its policies said when it was made, and of what they say now.
     func judge(_ request: PolicyDecision.CommandRequest) -> Verdict {
         let first = prepared.engine.judge(request)
         guard let current else { return first }
-        let second = current.judge(request)
+        let second = current.engine.judge(request)
         return second.decision > first.decision ? second : first
     }
 

@@ -29,7 +29,7 @@ final class OpenSession {
     /// Questions that were approved for as long as it lasts, until a time on the monotonic clock.
     var approved: [String: UInt64] = [:]
     /// What its tiers say now, where their files have changed since; both are asked.
-    var current: Engine?
+    var current: PresentPolicies?
     /// The files of its policies, as they were last looked for.
     var policyFiles: [String]
 

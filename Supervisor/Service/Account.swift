@@ -53,6 +53,13 @@ struct Account {
     /// For messages.
     var description: String { name.map { "\($0) (\(user))" } ?? "\(user)" }
 
+    /// The names in a file of accounts or groups.
+    static func names(in file: String) -> [String] {
+        ((try? readText(file)) ?? "").utf8.split(separator: UInt8(ascii: "\n")).compactMap { line in
+            line.split(separator: UInt8(ascii: ":")).first.map { String(Substring($0)) }
+        }
+    }
+
     private static func lines(_ text: String, fields: Int) -> [[Substring.UTF8View]] {
         text.utf8.split(separator: UInt8(ascii: "\n")).compactMap { line in
             let parts = line.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)

@@ -11,7 +11,11 @@ struct Service {
         let environment = callerEnvironment()
         do throws(ServiceOptions.Wrong) {
             let options = try ServiceOptions(Array(commandLine().dropFirst()), environment: environment)
-            if case .check = options.mode { exitNow(readRules(options.file, ownerMatters: false) == nil ? 2 : 0) }
+            if case .check = options.mode {
+                guard let rules = readRules(options.file, ownerMatters: false) else { exitNow(2) }
+                for remark in rules.remarks { put("\(options.file): \(remark)") }
+                exitNow(0)
+            }
             try serve(options, environment)
         } catch {
             put("\(error.text) (see cordon-service --help)")

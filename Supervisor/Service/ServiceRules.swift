@@ -91,6 +91,27 @@ struct ServiceRules {
         return rule
     }
 
+    /// What is well formed, and still may not be what was meant, as the machine is now.
+    var remarks: [String] {
+        let accounts = Account.names(in: "/etc/passwd"), groups = Account.names(in: "/etc/group")
+        var remarks: [String] = []
+        for rule in rules {
+            for (selectors, known, kind) in [(rule.users, accounts, "user"), (rule.groups, groups, "group")] {
+                for case .name(let name) in selectors where !known.contains(where: { sameBytes($0, name) }) {
+                    remarks.append("there is no \(kind) \(printable(name))")
+                }
+            }
+            if rule.users.contains(where: { $0.means(0, "root") && $0 != .everybody }) {
+                remarks.append("root is never served")
+            }
+            for path in (rule.rights.policies ?? []) + [rule.rights.tier].compactMap({ $0 })
+            where path.utf8.first == UInt8(ascii: "/") && (try? status(at: path)) == nil {
+                remarks.append("there is no file \(printable(path))")
+            }
+        }
+        return remarks
+    }
+
     private static func selector(_ node: TomlNode) throws(InvalidValue) -> Selector {
         if case .integer(let number) = node.kind {
             // The last number means "no change" to the kernel (setresuid(2)).

@@ -565,6 +565,9 @@ def rules_that_are_wrong(world):
         done = subprocess.run([check, "--check", "--config", world.rules, *options], capture_output=True, text=True)
         return done.returncode, done.stderr
     equal(checked("version = 1\n"), (0, ""))
+    code, error = checked('version = 1\n[[allow]]\nusers = ["nobody-here", "root"]\ngroups = ["none-such"]\n'
+                          'policies = ["preset:agent", "/nosuch.toml"]\n')
+    equal((code, len(error.splitlines())), (0, 4), error)
     for text, what in (
             ("", "`version` is missing"), ("version = 2\n", "must be 1"), ("version = 1\n[[allow]]\n", "names nobody"),
             ("version = 1\n[[allow]]\nusers = [1.5]\n", "string"), ("version = 1\n[[allow]]\nusers = [-1]\n", "no account"),
