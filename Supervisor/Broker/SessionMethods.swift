@@ -300,10 +300,10 @@ extension Broker {
                 ["limit": .string(what)])
         }
         let others = sessions.values.map(\.prepared.policy) + reservations.values.map(\.policy)
-        let taken = others.reduce(UInt64(0)) { sum, other in
-            sum.addingReportingOverflow(amount(other) ?? 0).partialValue
-        }
-        guard taken.addingReportingOverflow(wanted).partialValue <= bound else {
+        // A sum that wraps around would be within any bound.
+        func sum(_ first: UInt64, _ second: UInt64) -> UInt64 { first > .max - second ? .max : first + second }
+        let taken = others.reduce(UInt64(0)) { sum($0, amount($1) ?? 0) }
+        guard sum(taken, wanted) <= bound else {
             throw RpcError(
                 .limit, "the sessions' limits on \(what) come to \(taken), and with this one's \(wanted) pass \(bound)",
                 ["limit": .string(what)])
