@@ -47,7 +47,7 @@ final class Gate {
         try watch(self.socket.raw, .socket)
         try watch(self.signals.descriptor.raw, .signals)
         // What a service that was killed left is not this one's users'.
-        for user in groups.remaining() { clearLater(Account(user: user, group: .max)) }
+        for user in groups.remaining() { clearLater(Account(numbered: user)) }
     }
 
     private func watch(_ descriptor: Int32, _ source: Source) throws(Errno) {
@@ -107,7 +107,11 @@ final class Gate {
     private func serve(_ client: consuming Descriptor, _ peer: PeerCredentials) {
         if isStopping { return refuse(client, "the service is stopping") }
         if let service = users[peer.user] { return service.take(client) }
-        let account = Account(user: peer.user, group: peer.group)
+        let account: Account
+        do throws(Errno) { account = try Account(user: peer.user, group: peer.group) } catch {
+            put("/etc/passwd and /etc/group cannot be read: \(error.message)")
+            return refuse(client, "the service cannot tell who you are: \(error.message)")
+        }
         guard let rights = rules.rights(of: account) else {
             return refuse(
                 client,
@@ -297,8 +301,9 @@ final class Gate {
         rules = new
         for service in users.values where service.state == .running {
             let account = service.account
-            let now = Account(user: account.user, group: account.groups[0].number)
-            if rules.rights(of: now) == service.rights, now.groups == account.groups {
+            if let now = try? Account(user: account.user, group: account.groups[0].number),
+                rules.rights(of: now) == service.rights, now.groups == account.groups
+            {
                 service.reload()
             } else {
                 put("user \(account.description) has other rights now: its sessions are ended")
