@@ -50,10 +50,12 @@ final class Gate {
         for user in groups.remaining() { clearLater(Account(numbered: user)) }
     }
 
-    private func watch(_ descriptor: Int32, _ source: Source) throws(Errno) {
+    @discardableResult
+    private func watch(_ descriptor: Int32, _ source: Source) throws(Errno) -> UInt64 {
         nextToken += 1
         try poller.add(descriptor, .readable, token: nextToken)
         sources[nextToken] = source
+        return nextToken
     }
 
     /// Serves until it is told to stop and every supervisor is gone.
@@ -146,9 +148,14 @@ final class Gate {
             let service = UserService(account, rights, process: process, control: ours)
             users[account.user] = service
             try watch(number, .process(account.user))
-            try watch(control, .control(account.user))
+            service.controlToken = try watch(control, .control(account.user))
             service.take(client)
         } catch {
+            // One of whose end nobody would hear would be there for ever.
+            if let service = users.removeValue(forKey: account.user) {
+                service.end()
+                _ = service.process.reap()
+            }
             let why = error == .notSupported ? "its limits cannot be held by the cgroups here" : error.message
             put("the supervisor of user \(account.description) cannot be started: \(why)")
             refuse(client, "your supervisor cannot be started: \(why)")
@@ -203,17 +210,22 @@ final class Gate {
         guard let service = users[user], let control = service.controlNumber else { return forget(token) }
         do throws(Errno) {
             let message = try receive(on: control, capacity: 16, wait: false)
-            if service.hear(message.bytes) { leave(service, token) }
+            if service.hear(message.bytes) { leave(service) }
         } catch {
-            if error != .again { leave(service, token) }
+            if error != .again { leave(service) }
         }
     }
 
-    private func leave(_ service: UserService, _ token: UInt64? = nil) {
+    private func leave(_ service: UserService) {
+        unwatch(service)
+        service.leave()
+    }
+
+    /// Hears no more of a supervisor than its end.
+    private func unwatch(_ service: UserService) {
         guard let control = service.controlNumber else { return }
         try? poller.remove(control)
-        if let token { forget(token) }
-        service.leave()
+        forget(service.controlToken)
     }
 
     private func forget(_ token: UInt64) { sources[token] = nil }
@@ -229,7 +241,7 @@ final class Gate {
             put("the supervisor of user \(service.account.description) ended: \(status)")
         }
         service.ended(status)
-        if let control = service.controlNumber { try? poller.remove(control) }
+        unwatch(service)
         do throws(Errno) {
             service.clear(by: try startCleaner(user))
             try watch(service.process.endDescriptor, .process(user))
@@ -314,8 +326,8 @@ final class Gate {
 
     private func stop() {
         for service in users.values {
-            // Who asks twice does not want to wait.
-            if isStopping { try? service.process.signal(Signal.kill) }
+            // Who asks twice does not want to wait, but wants nothing to be left.
+            if isStopping, service.state != .clearing { service.end() }
             leave(service)
         }
         isStopping = true
