@@ -331,8 +331,20 @@ extension OpenSession {
     func judge(_ request: PolicyDecision.CommandRequest) -> Verdict {
         let first = prepared.engine.judge(request)
         guard let current else { return first }
-        let second = current.engine.judge(request)
-        return second.decision > first.decision ? second : first
+        var second = current.engine.judge(request)
+        guard second.decision == first.decision, second.isRewritten else {
+            return second.decision > first.decision ? second : first
+        }
+        if first.isRewritten, first != second {
+            // To follow one word would be to pass over the other.
+            second.decision = .deny
+            for index in second.evidence.indices {
+                second.evidence[index].decision = .deny
+                second.evidence[index].reason = "its policies were changed, and change this command in two ways"
+                second.evidence[index].remedy = "open a new session"
+            }
+        }
+        return second
     }
 
     /// What an approval for the session is about: exactly these words, there, with these variables, and with input only where it

@@ -86,12 +86,17 @@ extension Broker {
 
     /// Begins to watch for changes to files of policies.
     func startPolicyWatch() {
-        guard let watch = try? PolicyWatch() else { return }
-        policyWatch = watch
-        _ = try? loop.watch(watch.descriptor, .readable) { [weak self] _ in
-            guard let self, watch.hasChanged() else { return }
-            policyChanges += 1
-            reloadSoon()
+        do throws(Errno) {
+            let watch = try PolicyWatch()
+            _ = try loop.watch(watch.descriptor, .readable) { [weak self] _ in
+                guard let self, watch.hasChanged() else { return }
+                policyChanges += 1
+                reloadSoon()
+            }
+            policyWatch = watch
+        } catch {
+            records.log.warning(
+                "files of policies are not watched: reload has to be asked for", ["why": .string(error.message)])
         }
     }
 

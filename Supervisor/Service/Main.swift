@@ -57,8 +57,8 @@ struct Service {
                 program: (parentPath(try readLink("/proc/self/exe")) ?? "") + "/cordon-supervisor", state: state,
                 rules: rules, readRules: { readRules(options.file, ownerMatters: true) })
             notify(options, "READY=1")
+            gate.whenStopping = { notify(options, "STOPPING=1") }
             try gate.run()
-            notify(options, "STOPPING=1")
             if case .socket(let path) = options.mode { try? unlink(path) }
         } catch {
             put(error.message)
