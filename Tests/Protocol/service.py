@@ -13,7 +13,6 @@ import signal
 import socket
 import stat
 import subprocess
-import threading
 
 from cases import Options, case, equal, refused, refuses
 from cordon_client import RpcFailure
@@ -371,7 +370,6 @@ def t44_no_path_is_opened_with_more_than_the_users_rights(world):
     mark = os.path.join(second.workspace, "mark")
     with second.rights():
         open(mark, "w").close()
-    done = threading.Event()
     swapper = subprocess.Popen(
         ["setpriv", f"--reuid={first.id}", f"--regid={first.id}", "--clear-groups", "python3", "-c", f"""
 import os
@@ -382,7 +380,6 @@ while True:
     os.unlink({swapped!r}); os.mkdir({swapped!r})
 """], stdout=subprocess.PIPE)
     equal(swapper.stdout.readline(), b"go\n")
-    made = 0
     policy = first.write("open.toml", OPEN_POLICY)
     for _ in range(60):
         try:
@@ -395,7 +392,6 @@ while True:
                 opened, "run", workspace=swapped, policy=policy, argv=["sh", "-c", "ls -a; cat mark"],
                 descriptors=["workspace", "policy"])
             report = client.wait(number)
-            made += 1
             assert "mark\n" not in report["stdout"], report
         except RpcFailure as failure:
             assert failure.kind == "refused", failure
@@ -404,7 +400,6 @@ while True:
                 os.close(one)
     swapper.kill()
     swapper.wait()
-    done.set()
     os.close(own)
     # It still serves.
     equal(client.run(client.open_session(), "true")["exit_code"], 0)
@@ -565,6 +560,9 @@ def rules_that_are_wrong(world):
         done = subprocess.run([check, "--check", "--config", world.rules, *options], capture_output=True, text=True)
         return done.returncode, done.stderr
     equal(checked("version = 1\n"), (0, ""))
+    code, error = checked('version = 1\n[[allow]]\nusers = ["nobody-here", "root"]\ngroups = ["none-such"]\n'
+                          'policies = ["preset:agent", "/nosuch.toml"]\n')
+    equal((code, len(error.splitlines())), (0, 4), error)
     for text, what in (
             ("", "`version` is missing"), ("version = 2\n", "must be 1"), ("version = 1\n[[allow]]\n", "names nobody"),
             ("version = 1\n[[allow]]\nusers = [1.5]\n", "string"), ("version = 1\n[[allow]]\nusers = [-1]\n", "no account"),
@@ -577,6 +575,8 @@ def rules_that_are_wrong(world):
             ("version = 1\n[[allow]]\nusers = [\"a\"]\ntier = \"x\"\n", "absolute"),
             ("version = 1\n[[allow]]\nusers = [\"a\"]\nmemory = \"x\"\n", "memory"),
             ("version = 1\n[[allow]]\nusers = [\"a\"]\npids = 0\n", "above zero"),
+            ("version = 1\n[[allow]]\nusers = [\"a\"]\npids = 4194305\n", "above 4194304"),
+            ("version = 1\n[[allow]]\ngroups = [\"*\"]\n", "no group"),
             ("version = 1\n[[allow]]\nusers = [\"a\"]\nsessions = \"many\"\n", "number"),
             ("version = 1\n[[allow]]\nusers = [\"a\"]\nidle = 5\n", "idle"),
             ("version = 1\n[[allow]\n", "TOML"), ("\xff", "TOML"), ("version = 1\n" * 2, "TOML")):
@@ -642,6 +642,17 @@ def reload_holds_whole_or_not_at_all(world):
     two = second.connect()
     session = two.session(policy=policy)
     equal(two.run(session, "hostname")["exit_code"], 0)
+    second.write("changing.toml", OPEN_POLICY + '[[command]]\nid = "no"\nargv = ["hostname", "..."]\ndecision = "deny"\n')
+    service.send_signal(signal.SIGHUP)
+
+    def is_denied():
+        try:
+            two.run(session, "hostname")
+        except RpcFailure as failure:
+            equal(failure.kind, "denied")
+            return True
+        return False
+    until(is_denied, "the policy is read again")
     finish(world, service)
 
 
