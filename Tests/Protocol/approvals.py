@@ -319,3 +319,27 @@ def an_approval_is_for_one_form(world):
     asker.process.stdin.flush()
     equal(asker.line()["result"]["exit_code"], 0, "to what does not obey its input it makes no difference")
     asker.end()
+
+
+@case
+def asked_by_the_program(world):
+    """`cordon session exec` says that somebody has to answer, and what came of it."""
+    made = world.cordon("session", "new", "--name", "s", "--policy", policy(world), stdout=subprocess.DEVNULL)
+    equal(made.wait(30), 0)
+    for words in (["exec"], ["exec", "-d"]):
+        asking = world.cordon("session", *words, "s", "--", "factor", "42", stderr=subprocess.PIPE,
+                              stdout=subprocess.DEVNULL)
+        line = asking.stderr.readline().decode()
+        assert "waits for an answer: cordon approve " in line, line
+        question = line.split("cordon approve ")[1].split(",")[0]
+        equal(answers(world, "deny", question)[0], 0)
+        said = asking.communicate(timeout=20)[1].decode()
+        equal(asking.returncode, 126)
+        assert said.startswith("cordon: not approved: ") and "cordon: denied" not in said, said
+    # Who does not want to wait any longer is let go, and the question with it.
+    asking = world.cordon("session", "exec", "s", "--", "factor", "42", stderr=subprocess.PIPE,
+                          stdout=subprocess.DEVNULL)
+    asking.stderr.readline()
+    asking.terminate()
+    equal((asking.communicate(timeout=5)[1], asking.returncode), (b"cordon: killed by SIGTERM\n", 143))
+    until(lambda: json.loads(answers(world, "approve", "--list", "--json")[1])["approvals"] == [], "it is withdrawn")

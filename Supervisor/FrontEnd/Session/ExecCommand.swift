@@ -160,9 +160,7 @@ private final class Execution {
     }
 
     private func told(_ method: String, _ params: JsonObject) {
-        if method == "approval.pending", let question = params["approval"]?.members, let id = question["id"]?.text {
-            return put("cordon: this waits for an answer: cordon approve \(id), or cordon deny \(id)\n", to: 2).discard
-        }
+        sayQuestion(method, params)
         guard method == "command.started", let streams = params["streams"]?.members else { return }
         session = params["session"] ?? .null
         command = params["command"] ?? .null
@@ -330,9 +328,4 @@ private struct Farewell {
     }
 
     var isRepeated: Bool { monotonicNanoseconds() < repeatableUntil }
-}
-
-extension Bool {
-    /// A result that is of no interest.
-    fileprivate var discard: Void { () }
 }

@@ -66,6 +66,7 @@ func connectToSessions() throws(SubcommandFailure) -> Client {
     }
     if let note = endpoints.note { put("cordon: \(printable(note))\n", to: 2) }
     client.whenSilent = saySilence
+    client.whenTold = sayQuestion
     try asking { () throws(ClientError) in try client.hello(as: "cordon session") }
     return client
 }
@@ -82,8 +83,15 @@ private func connectToService(_ path: String) throws(SubcommandFailure) -> Clien
                     + "for a supervisor of your own"))
     }
     client.whenSilent = saySilence
+    client.whenTold = sayQuestion
     try asking { () throws(ClientError) in try client.hello(as: "cordon session") }
     return client
+}
+
+/// Says that a command waits for somebody's answer, where that is what the supervisor tells.
+@Sendable func sayQuestion(_ method: String, _ params: JsonObject) {
+    guard method == "approval.pending", let id = params["approval"]?.members?["id"]?.text.map(printable) else { return }
+    put("cordon: this waits for an answer: cordon approve \(id), or cordon deny \(id)\n", to: 2)
 }
 
 /// Says that a supervisor is there and does not answer: it is stopped, or the machine is too busy.
