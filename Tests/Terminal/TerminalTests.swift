@@ -154,7 +154,8 @@ import Testing
         }
         let status =
             switch end {
-            case .hangUp, .terminate: "129"
+            case .hangUp: "129"
+            case .terminate: "143"
             case .interrupt: "130"
             case .jailKilled, .denied: "125"
             case .timeout: "124"
