@@ -166,7 +166,8 @@ private func find(
             if compared == nil { compared = ComparedLines(needle, &haystack) }
         }
         let finding = try search(strategy, edit, needle, &haystack, compared, limits)
-        guard !finding.places.isEmpty || finding.isCut else { continue }
+        // A search that was cut short before it found anything decides nothing.
+        guard !finding.places.isEmpty else { continue }
         if let large = finding.places.first(where: { isOversized($0.range, needle, view.text) }) {
             throw refusal(.oversized, strategy, [large], in: view.text)
         }

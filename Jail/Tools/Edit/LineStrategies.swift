@@ -74,7 +74,6 @@ enum LineStrategies {
         var blocks: [(place: Place, score: Double)] = []
         var best = 0.0
         var cursor = 0
-        var tried = 0
         for start in compared.haystack.indices where compared.haystack[start] == top {
             let ideal = start + height - 1
             // Of the last lines within reach the one that keeps the height best: one block for each first line.
@@ -86,8 +85,7 @@ enum LineStrategies {
             }
             let end = bottoms[max(index, cursor)]
             guard abs(end - ideal) <= slack else { continue }
-            tried += 1
-            guard tried <= mostPlaces else { return Finding(places: blocks.map(\.place), isCut: true) }
+            guard blocks.count < mostPlaces else { return Finding(places: blocks.map(\.place), isCut: true) }
             let floor = max(similarityThreshold, best - similarityMargin)
             let score = similarity(needle, &haystack, compared, start..<(end + 1), floor, &measure)
             guard !measure.isExhausted else { return Finding(places: blocks.map(\.place), isCut: true) }
