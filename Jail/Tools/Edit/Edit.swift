@@ -116,7 +116,7 @@ private func replace(
         result.append(contentsOf: text[copied..<original.lowerBound])
         result.append(contentsOf: view.ended(replacement, like: range, raw: raw))
         copied = original.upperBound
-        replaced.append(place.range)
+        replaced.append(covered(place, view.text))
         guard result.count <= limits.text else { throw EditError(.tooLarge, detail: "the result") }
     }
     result.append(contentsOf: text[copied...])
@@ -235,6 +235,11 @@ private func isOversized(_ range: Range<Int>, _ needle: Needle, _ text: [UInt8])
     return core.count > max(needle.core.count + 500, needle.core.count * 4)
 }
 
+/// What a place covers: of lines the last one's end too, so that a blank last line counts.
+private func covered(_ place: Place, _ text: [UInt8]) -> Range<Int> {
+    place.isLines ? place.range.lowerBound..<min(place.range.upperBound + 1, text.count) : place.range
+}
+
 /// The lines of places, from 1.
 func lines(of ranges: [Range<Int>], in text: [UInt8]) -> [ClosedRange<Int>] {
     var line = 1
@@ -260,7 +265,7 @@ private func refusal(
     _ reason: EditError.Reason, _ strategy: EditStrategy, _ places: [Place], in text: [UInt8]
 ) -> EditError {
     let shown = Array(places.prefix(10))
-    let spans = lines(of: shown.map(\.range), in: text)
+    let spans = lines(of: shown.map { covered($0, text) }, in: text)
     let candidates = zip(shown, spans).map { place, span in
         EditCandidate(
             line: span.lowerBound, endLine: span.upperBound, excerpt: excerpt(text, place.range.lowerBound),

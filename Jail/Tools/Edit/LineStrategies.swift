@@ -20,7 +20,7 @@ enum LineStrategies {
     static let similarityMargin = 0.05
     static let contextThreshold = 0.5
     /// Steps of comparing lines in all, which bounds the time on a text that is made to be slow.
-    static let levenshteinBudget = 1_000_000
+    static let levenshteinBudget = 500_000
     static let comparisonBudget = 4_000_000
 
     static func lineTrimmed(_ needle: Needle, _ haystack: inout Haystack, _ compared: ComparedLines) -> Finding {
