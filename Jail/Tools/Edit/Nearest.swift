@@ -6,7 +6,7 @@ enum Nearest {
     static let count = 3
     /// Less alike than this is no help.
     static let least = 0.5
-    static let budget = 400_000
+    static let budget = 250_000
 
     /// The places where the needle's most telling line fits best, by similarity of trimmed lines.
     static func candidates(_ needle: Needle, _ haystack: inout Haystack) -> [EditCandidate] {
