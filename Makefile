@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
-.PHONY: help run build test test-guest bench lint clean
+.PHONY: help run build install uninstall test test-guest bench lint clean
 
 SOURCES := Package.swift Policies Jail Supervisor Tests
 
@@ -17,6 +17,12 @@ build: ## install what is missing and build everything into .build/release
 
 run: build ## run a real untrusted workload in a jail and print its report
 	@images/demo/run
+
+install: ## put what was built into PREFIX (/usr/local), and the units of the service for all users; knows DESTDIR
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' .ci/place install
+
+uninstall: ## take that away again, but not /etc/cordon and /var/lib/cordon
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' .ci/place uninstall
 
 test: build ## run all tests, the Linux 6.1 guest included
 	@.ci/install build test bench

@@ -123,7 +123,8 @@ let supervisor: [Target] = [
         swiftSettings: strict),
     // The only part that is root's for all users of a machine.
     .executableTarget(
-        name: "cordon-service", dependencies: ["Linux", "Machine", "PolicyModel", "Wire"], path: "Supervisor/Service",
+        name: "cordon-service", dependencies: ["JailPlan", "Linux", "Machine", "PolicyModel", "Wire"],
+        path: "Supervisor/Service",
         exclude: ["README.md", "service.toml", "systemd"], swiftSettings: strict, linkerSettings: staticExecutable),
     .executableTarget(
         name: "cordon-janitor", dependencies: ["Linux", "Machine"], path: "Supervisor/Janitor", swiftSettings: strict,

@@ -101,6 +101,8 @@ static long await_gate(struct shared *shared, long executable) {
     if ((error = raw(SYS_dup3, executable, 4, O_CLOEXEC, 0, 0)) < 0) fail(shared, 2, error);
     if ((error = raw(SYS_dup3, gate, 5, O_CLOEXEC, 0, 0)) < 0) fail(shared, 2, error);
     if ((error = raw(SYS_close_range, 6, ~0u, 0, 0, 0)) < 0) fail(shared, 2, error);
+    // Without a control socket it is whatever the caller has there, such as the socket to the system's service.
+    if (request->control < 0) raw(SYS_close, 3, 0, 0, 0, 0);
     raw(SYS_prctl, PR_SET_NAME, request->arguments[0], 0, 0, 0);
     if (raw(SYS_read, 5, &byte, 1, 0, 0) > 0) raw(SYS_exit_group, 0, 0, 0, 0, 0);
     return 4;
@@ -310,7 +312,8 @@ int cordon_spawn_command(const struct cordon_command *command, int *failed) {
     if (stack == MAP_FAILED) return -errno;
     struct shared *shared = (struct shared *)stack;
     *shared = (struct shared){.request = command};
-    unsigned long flags = CLONE_VFORK | CLONE_PARENT | SIGCHLD | (command->has_own_limits ? 0 : CLONE_VM);
+    unsigned long flags = CLONE_VFORK | SIGCHLD | (command->has_own_limits ? 0 : CLONE_VM) |
+                          (command->as_child ? 0 : CLONE_PARENT);
     uint64_t all = ~0ull, old = 0;
     raw(SYS_rt_sigprocmask, SIG_BLOCK, &all, &old, 8, 0);
     long pid = clone_call(flags, stack + STACK, command_child, shared);
@@ -328,9 +331,9 @@ int cordon_spawn_command(const struct cordon_command *command, int *failed) {
     return (int)pid;
 }
 
-int cordon_fork_sibling(void) {
+int cordon_fork_sibling(uint64_t namespaces) {
     // As fork(2), with the caller's parent: the copy stands on a copy of this stack.
-    return (int)raw6(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0, 0);
+    return (int)raw6(SYS_clone, (long)(CLONE_PARENT | SIGCHLD | namespaces), 0, 0, 0, 0, 0);
 }
 
 void cordon_reset_signals(void) { default_signals(); }

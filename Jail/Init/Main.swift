@@ -66,13 +66,14 @@ struct JailInit {
             }
         }
     }
+}
 
-    /// A group that is gone is no error: there is nobody to be told.
-    private static func signalForeground(of terminal: consuming Descriptor, or pid: Int32, _ number: Int32) {
-        let group = (try? foregroundGroup(of: terminal.raw)) ?? pid
-        // To −1 it would go to everybody.
-        if group > 1 { try? sendSignal(number, to: -group) }
-    }
+/// Sends a signal to the foreground process group of a terminal, or while it has none to that of a command. A group that is
+/// gone is no error: there is nobody to be told.
+func signalForeground(of terminal: consuming Descriptor, or pid: Int32, _ number: Int32) {
+    let group = (try? foregroundGroup(of: terminal.raw)) ?? pid
+    // To −1 it would go to everybody.
+    if group > 1 { try? sendSignal(number, to: -group) }
 }
 
 /// A step that failed.

@@ -36,13 +36,13 @@ func runSpawner(_ start: consuming SpawnerStart) -> Never {
     nameProcess("cordon-spawner")
     // What commands inherit.
     setFileModeMask(0o022)
-    let socket = start.socket, steps = start.steps
+    let socket = start.socket, commands = CommandSteps(start.steps, filters: start.filters)
     let confined = confineReporting(start)
     do {
         try send(confined.encoded, on: socket)
         guard case .ready = confined else { exitNow(1) }
         while let order = try nextOrder(on: socket) {
-            try send(try carryOut(order, steps: steps).encoded, on: socket)
+            try send(try carryOut(order, commands).encoded, on: socket)
         }
     } catch {
         exitNow(1)
@@ -54,7 +54,24 @@ private func confineReporting(_ start: consuming SpawnerStart) -> JailReport {
     do throws(StepFailure) { return .ready(times: try confine(start)) } catch { return error.report }
 }
 
-/// Enters the groups, waits for the root, then gives everything up, step by step.
+/// What is left to do for each command.
+struct CommandSteps {
+    /// Those of the command itself.
+    let own: [Action]
+    /// Those of the init of its pid namespace; nil where it has none.
+    let initial: [Action]?
+    let filters: [[UInt8]]
+
+    init(_ steps: [(index: Int, step: Step)], filters: [[UInt8]]) {
+        own = steps.filter { $0.step.actor == .command }.map(\.step.action)
+        let spawner = steps.filter { $0.step.actor == .spawner }.map(\.step.action)
+        initial = spawner.firstIndex(of: .nestCommands).map { Array(spawner[($0 + 1)...]) }
+        self.filters = filters
+    }
+}
+
+/// Enters the groups, waits for the root, then gives everything up, step by step: all of it, or where commands are nested
+/// what their inits do not do.
 private func confine(_ start: consuming SpawnerStart) throws(StepFailure) -> [JailReport.StepTime] {
     var times: [JailReport.StepTime] = []
     for (index, step) in start.steps where step.actor == .spawner {
@@ -63,22 +80,11 @@ private func confine(_ start: consuming SpawnerStart) throws(StepFailure) -> [Ja
             case .enterCgroups:
                 // "0" is the writer itself; it still has its caller's identity (see `enter`).
                 for group in start.groups { _ = try write(group, [UInt8(ascii: "0")]) }
-            case .dropGroups: try dropSupplementaryGroups()
-            case .become(let user, let group): try become(user: user, group: group)
-            case .undumpable: try makeUndumpable()
             case .awaitRoot, .awaitJail:
                 var byte: [UInt8] = [0]
                 guard try start.rootReady.read(into: &byte) == 1 else { throw Errno.brokenPipe }
-            case .cgroupNamespace: try enterNew(.cgroup)
-            case .boundingSet(let bounding): try cutBoundingSet(to: bounding)
-            case .keepCapabilities(let kept): try keepOnly(kept)
-            case .noNewPrivileges: try forbidNewPrivileges()
-            case .limits(let limits): for limit in limits { try setLimit(limit) }
-            case .landlock(let abi, let scoped, let rules): try restrict(abi: abi, scoped: scoped, rules: rules)
-            case .filters(_, let count):
-                guard count == start.filters.count else { throw Errno.badMessage }
-                for program in start.filters { try loadFilter(program) }
-            default: throw Errno.invalid
+            case .nestCommands: return times
+            default: try giveUp(step.action, filters: start.filters)
             }
         } catch {
             throw StepFailure(index: index, object: step.action.object, errno: error)
@@ -87,6 +93,25 @@ private func confine(_ start: consuming SpawnerStart) throws(StepFailure) -> [Ja
         times.append(.init(index: index, nanoseconds: now))
     }
     return times
+}
+
+/// One step of confinement.
+func giveUp(_ action: Action, filters: [[UInt8]]) throws(Errno) {
+    switch action {
+    case .dropGroups: try dropSupplementaryGroups()
+    case .become(let user, let group): try become(user: user, group: group)
+    case .undumpable: try makeUndumpable()
+    case .cgroupNamespace: try enterNew(.cgroup)
+    case .boundingSet(let bounding): try cutBoundingSet(to: bounding)
+    case .keepCapabilities(let kept): try keepOnly(kept)
+    case .noNewPrivileges: try forbidNewPrivileges()
+    case .limits(let limits): for limit in limits { try setLimit(limit) }
+    case .landlock(let abi, let scoped, let rules): try restrict(abi: abi, scoped: scoped, rules: rules)
+    case .filters(_, let count):
+        guard count == filters.count else { throw .badMessage }
+        for program in filters { try loadFilter(program) }
+    default: throw .invalid
+    }
 }
 
 private func restrict(abi: Int, scoped: Bool, rules: [LandlockRule]) throws(Errno) {
@@ -118,7 +143,7 @@ private func nextOrder(on socket: Int32) throws(Errno) -> PendingOrder? {
 }
 
 /// A command, its streams, and the groups that it is to enter.
-private struct CommandOrder {
+struct CommandOrder {
     let command: CommandRequest
     let streams: (Int32, Int32, Int32)
     let groups: [Int32]
@@ -135,21 +160,20 @@ private struct CommandOrder {
 }
 
 /// Does what was ordered, and says what became of it.
-private func carryOut(
-    _ order: borrowing PendingOrder, steps: [(index: Int, step: Step)]
-) throws(Errno) -> JailReport {
+private func carryOut(_ order: borrowing PendingOrder, _ steps: CommandSteps) throws(Errno) -> JailReport {
     switch order.order {
-    case .start(let groups, let command):
-        return try startOne(try CommandOrder(command, groups: groups, order.descriptors), steps: steps)
+    // The spawner itself is not confined where commands are nested.
+    case .start(let groups, let command) where steps.initial == nil:
+        return try startOne(try CommandOrder(command, groups: groups, order.descriptors), steps)
     case .standBy(let groups):
         guard groups >= 0, groups <= 16, order.descriptors.count == 1 + groups else { throw .badMessage }
-        return standBy(order.descriptors, steps: steps)
+        return standBy(order.descriptors, steps)
     default: throw .badMessage
     }
 }
 
 /// Starts a command and says what became of it.
-private func startOne(_ order: CommandOrder, steps: [(index: Int, step: Step)]) throws(Errno) -> JailReport {
+private func startOne(_ order: CommandOrder, _ steps: CommandSteps) throws(Errno) -> JailReport {
     var scope: LandlockRuleset?
     let start = try commandStart(order.command, steps, &scope, groups: order.groups)
     do throws(SpawnFailure) {
@@ -160,14 +184,14 @@ private func startOne(_ order: CommandOrder, steps: [(index: Int, step: Step)]) 
 }
 
 /// What all commands have, and what this one asks for.
-private func commandStart(
-    _ request: CommandRequest, _ steps: [(index: Int, step: Step)], _ scope: inout LandlockRuleset?, groups: [Int32]
+func commandStart(
+    _ request: CommandRequest, _ steps: CommandSteps, _ scope: inout LandlockRuleset?, groups: [Int32]
 ) throws(Errno) -> CommandStart {
     var identity: (user: UInt32, group: UInt32)?
     var capabilities: UInt64 = 0
     var limits: [ResourceLimit] = []
-    for (_, step) in steps where step.actor == .command {
-        switch step.action {
+    for action in steps.own {
+        switch action {
         case .identity(let user, let group, let kept):
             identity = (user, group)
             capabilities = kept
@@ -180,18 +204,22 @@ private func commandStart(
         candidates: request.candidates, arguments: request.arguments, environment: request.environment,
         directory: request.directory, identity: identity, capabilities: capabilities, limits: limits,
         controllingTerminal: request.controllingTerminal, ruleset: scope.read { $0.raw }, groups: groups,
-        hasOwnLimits: request.hasOwnLimits)
+        hasOwnLimits: request.hasOwnLimits, isChild: steps.initial != nil)
 }
 
 // MARK: - Standing by
 
 /// Forks a process that waits in cgroups of its own for the command that it is to become. To fork and to move into them takes
-/// longer than to execute, on version 2 for as long as an RCU grace period, and nobody waits for it here.
-private func standBy(_ received: borrowing DescriptorList, steps: [(index: Int, step: Step)]) -> JailReport {
+/// longer than to execute, on version 2 for as long as an RCU grace period, and nobody waits for it here. Where commands are
+/// nested, it is the init of a pid namespace.
+private func standBy(_ received: borrowing DescriptorList, _ steps: CommandSteps) -> JailReport {
     let descriptors = received.raw
     do throws(Errno) {
-        let pid = try forkSibling()
-        if pid == 0 { waitForCommand(descriptors[0], groups: Array(descriptors.dropFirst()), steps: steps) }
+        let pid = try forkSibling(into: steps.initial == nil ? [] : [.pid, .mount])
+        if pid == 0 {
+            if steps.initial != nil { runCommandInit(descriptors[0], steps) }
+            waitForCommand(descriptors[0], groups: Array(descriptors.dropFirst()), steps)
+        }
         return .started(pid: pid)
     } catch {
         return .notStarted(step: "start", errno: error)
@@ -200,7 +228,7 @@ private func standBy(_ received: borrowing DescriptorList, steps: [(index: Int, 
 
 /// The whole life of a process that stands by. Until it is told what to be it is as confined as the spawner, whose copy it
 /// is, and as out of reach for commands.
-private func waitForCommand(_ socket: Int32, groups: [Int32], steps: [(index: Int, step: Step)]) -> Never {
+private func waitForCommand(_ socket: Int32, groups: [Int32], _ steps: CommandSteps) -> Never {
     nameProcess("cordon-standby")
     do throws(StandByFailure) {
         // The command does not wait for sixty calls.
@@ -208,7 +236,7 @@ private func waitForCommand(_ socket: Int32, groups: [Int32], steps: [(index: In
         // The process group that signals to the command go to, also those that come before it is one.
         try failing("session") { () throws(Errno) in try startSession() }
         for group in groups {
-            try failing("cgroups") { () throws(Errno) in try enter(group, steps: steps) }
+            try failing("cgroups") { () throws(Errno) in try enter(group, steps) }
         }
         // The spawner's socket must end with the spawner.
         try failing("start") { () throws(Errno) in try closeDescriptors(from: 3, except: socket) }
@@ -221,7 +249,7 @@ private func waitForCommand(_ socket: Int32, groups: [Int32], steps: [(index: In
         guard case .start(groups: 0, let command) = order else {
             throw StandByFailure(step: "start", errno: .badMessage)
         }
-        try become(command, message.takeDescriptors(), steps: steps)
+        try become(command, message.takeDescriptors(), steps)
     } catch {
         try? send(JailReport.notStarted(step: error.step, errno: error.errno).encoded, on: socket)
         exitNow(127)
@@ -232,12 +260,11 @@ private func waitForCommand(_ socket: Int32, groups: [Int32], steps: [(index: In
 ///
 /// On version 1 its opener must be root or have the mover's id, the real or the saved one (kernel/cgroup/cgroup-v1.c): a caller
 /// with subordinate ids has the command's, and so has this process for that moment. Then it is out of reach again.
-private func enter(_ group: Int32, steps: [(index: Int, step: Step)]) throws(Errno) {
+private func enter(_ group: Int32, _ steps: CommandSteps) throws(Errno) {
     do throws(Errno) { return _ = try write(group, [UInt8(ascii: "0")]) } catch {
         guard error == .accessDenied else { throw error }
     }
-    for (_, step) in steps {
-        guard case .identity(let user, _, _) = step.action else { continue }
+    for case .identity(let user, _, _) in steps.own {
         let own = callerIdentity.user
         try setSavedUser(user)
         _ = try write(group, [UInt8(ascii: "0")])
@@ -250,7 +277,7 @@ private func enter(_ group: Int32, steps: [(index: Int, step: Step)]) throws(Err
 ///
 /// Borrowed: the descriptors must be open until it has.
 private func become(
-    _ command: CommandRequest?, _ descriptors: borrowing DescriptorList, steps: [(index: Int, step: Step)]
+    _ command: CommandRequest?, _ descriptors: borrowing DescriptorList, _ steps: CommandSteps
 ) throws(StandByFailure) -> Never {
     var scope: LandlockRuleset?
     let order = try failing("start") { () throws(Errno) in try CommandOrder(command, groups: 0, descriptors) }
@@ -264,7 +291,7 @@ private func become(
 }
 
 /// Does what is done with a command, but for the last step, so that the pages that it takes are there when one comes.
-private func rehearse(_ steps: [(index: Int, step: Step)]) {
+private func rehearse(_ steps: CommandSteps) {
     var scope: LandlockRuleset?
     let nothing = CommandRequest(candidates: ["/"], arguments: ["/"], environment: ["A=B"], directory: "/")
     guard case .start(_, let command?) = try? Order(Order.start(groups: 0, command: nothing).encoded),
@@ -273,12 +300,12 @@ private func rehearse(_ steps: [(index: Int, step: Step)]) {
     rehearseCommand(start)
 }
 
-private struct StandByFailure: Error {
+struct StandByFailure: Error {
     var step: String
     var errno: Errno
 }
 
-private func failing<Result: ~Copyable>(
+func failing<Result: ~Copyable>(
     _ step: String, _ body: () throws(Errno) -> Result
 ) throws(StandByFailure) -> Result {
     do throws(Errno) { return try body() } catch { throw StandByFailure(step: step, errno: error) }

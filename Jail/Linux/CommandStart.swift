@@ -59,13 +59,15 @@ public struct CommandStart: Sendable {
 
     /// Whether those have limits of their own.
     public var hasOwnLimits: Bool
+    /// Whether the caller reaps it; else the caller's parent does.
+    public var isChild: Bool
 
     /// Makes a start.
     public init(
         candidates: [String], arguments: [String], environment: [String], directory: String,
         identity: (user: UInt32, group: UInt32)?, capabilities: UInt64, limits: [ResourceLimit],
         controllingTerminal: Bool, ruleset: Int32? = nil, groups: [Int32] = [],
-        hasOwnLimits: Bool = false
+        hasOwnLimits: Bool = false, isChild: Bool = false
     ) {
         self.candidates = candidates
         self.arguments = arguments
@@ -78,10 +80,11 @@ public struct CommandStart: Sendable {
         self.ruleset = ruleset
         self.groups = groups
         self.hasOwnLimits = hasOwnLimits
+        self.isChild = isChild
     }
 }
 
-/// Starts a command as a sibling: the caller's parent reaps it. Returns its pid.
+/// Starts a command, as a sibling unless `isChild` says otherwise. Returns its pid.
 ///
 /// The corresponding system calls are `clone` with CLONE_PARENT and `execve`.
 public func startCommand(_ start: CommandStart, descriptors: (Int32, Int32, Int32)) throws(SpawnFailure) -> Int32 {
@@ -108,10 +111,12 @@ public func becomeCommand(_ start: CommandStart, descriptors: (Int32, Int32, Int
 /// Prepares what `becomeCommand` hands to the kernel, and does nothing with it.
 public func rehearseCommand(_ start: CommandStart) { _ = unsafe withCommand(start, (0, 1, 2)) { _ in 0 } }
 
-/// Forks a sibling: the caller's parent reaps it. Zero in it. Only for single-threaded programs.
+/// Forks a sibling, into these namespaces: the caller's parent reaps it. Zero in it. Only for single-threaded programs.
 ///
 /// The corresponding system call is `clone` with CLONE_PARENT.
-public func forkSibling() throws(Errno) -> Int32 { try checkRaw(cordon_fork_sibling()) }
+public func forkSibling(into namespaces: Namespaces = []) throws(Errno) -> Int32 {
+    try checkRaw(cordon_fork_sibling(namespaces.rawValue))
+}
 
 private func failure(_ step: Int32, _ result: Int32) -> SpawnFailure {
     let steps = [
@@ -137,7 +142,8 @@ private func withCommand(
                                 user: start.identity?.user ?? UInt32.max, group: start.identity?.group ?? UInt32.max,
                                 capabilities: start.capabilities, limits: limits.baseAddress, limit_count: limits.count,
                                 controlling_terminal: start.controllingTerminal ? 1 : 0, ruleset: start.ruleset ?? -1,
-                                has_own_limits: start.hasOwnLimits ? 1 : 0, groups: groups.baseAddress,
+                                has_own_limits: start.hasOwnLimits ? 1 : 0, as_child: start.isChild ? 1 : 0,
+                                groups: groups.baseAddress,
                                 group_count: groups.count)
                             return unsafe body(&command)
                         }

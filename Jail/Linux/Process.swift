@@ -111,6 +111,14 @@ public func reapAny() throws(Errno) -> ReapedChild? {
         peakMemory: UInt64(max(0, usage.ru_maxrss)) * 1024)
 }
 
+/// Whether this process has a child that is not reaped.
+///
+/// The corresponding C function is `waitid` with WNOWAIT.
+public var hasChildren: Bool {
+    var information = unsafe siginfo_t()
+    return unsafe waitid(P_ALL, 0, &information, WEXITED | WNOHANG | WNOWAIT) == 0
+}
+
 /// Sends a signal by pid; only where no pidfd can exist (pid namespaces' own init).
 ///
 /// The corresponding C function is `kill`.

@@ -39,6 +39,7 @@ extension Action {
         case enterCgroups, awaitRoot, awaitJail, cgroupNamespace, boundingSet, noNewPrivileges, landlock,
             filters,
             signalScope, identity, limits
+        case nestCommands
     }
 
     func write(to writer: inout ByteWriter) {
@@ -124,6 +125,7 @@ extension Action {
             code(.keepCapabilities)
             writer.write(set)
         case .enterCgroups: code(.enterCgroups)
+        case .nestCommands: code(.nestCommands)
         case .awaitRoot: code(.awaitRoot)
         case .awaitJail: code(.awaitJail)
         case .cgroupNamespace: code(.cgroupNamespace)
@@ -209,6 +211,7 @@ extension Action {
         case .leaveOldRoot: self = .leaveOldRoot
         case .keepCapabilities: self = .keepCapabilities(try reader.number())
         case .enterCgroups: self = .enterCgroups
+        case .nestCommands: self = .nestCommands
         case .awaitRoot: self = .awaitRoot
         case .awaitJail: self = .awaitJail
         case .cgroupNamespace: self = .cgroupNamespace

@@ -4,8 +4,8 @@
 //   jail-init  → supervisor  failed, ready, exited
 //   supervisor → spawner     start, standBy
 //   spawner    → supervisor  failed, ready, started, notStarted
-//   supervisor → standing by start
-//   standing by → supervisor notStarted
+//   supervisor → standing by start; to the init of a command's pid namespace also signal, signalForeground
+//   standing by → supervisor notStarted; from such an init also exited
 public import Linux
 
 /// From the supervisor to jail-init or the spawner. What is long travels as a memory file.
@@ -23,7 +23,8 @@ public enum Order: Sendable, Hashable {
     /// too long for the message, and files through which it enters cgroups of its own.
     case start(groups: Int, command: CommandRequest?)
     /// To the spawner: have a process stand by for a command, in cgroups of its own already. Descriptors: a socket on which
-    /// it takes one `start`, without groups, and says only what fails; and the files through which it enters.
+    /// it takes one `start`, without groups, and says only what fails; and the files through which it enters. Where commands
+    /// are nested, it is the init of a pid namespace, starts the command and tells how that ended.
     case standBy(groups: Int)
 
     /// A command of so many bytes has room in a message.
@@ -182,10 +183,13 @@ public struct CommandRequest: Sendable, Hashable {
     /// Whether the groups that it enters have limits of their own.
     public var hasOwnLimits: Bool
 
+    /// Whether what it leaves running goes on, where it has a pid namespace of its own.
+    public var isBackground: Bool
+
     /// Makes a request.
     public init(
         candidates: [String], arguments: [String], environment: [String], directory: String,
-        controllingTerminal: Bool = false, hasOwnLimits: Bool = false
+        controllingTerminal: Bool = false, hasOwnLimits: Bool = false, isBackground: Bool = false
     ) {
         self.candidates = candidates
         self.arguments = arguments
@@ -193,6 +197,7 @@ public struct CommandRequest: Sendable, Hashable {
         self.directory = directory
         self.controllingTerminal = controllingTerminal
         self.hasOwnLimits = hasOwnLimits
+        self.isBackground = isBackground
     }
 
     /// As bytes.
@@ -202,6 +207,7 @@ public struct CommandRequest: Sendable, Hashable {
         writer.write(directory)
         writer.write(controllingTerminal)
         writer.write(hasOwnLimits)
+        writer.write(isBackground)
         return writer.bytes
     }
 
@@ -214,6 +220,7 @@ public struct CommandRequest: Sendable, Hashable {
         directory = try reader.text()
         controllingTerminal = try reader.flag()
         hasOwnLimits = try reader.flag()
+        isBackground = try reader.flag()
         guard reader.isAtEnd else { throw .badMessage }
     }
 }

@@ -186,6 +186,9 @@ public enum Action: Sendable, Hashable {
     case noNewPrivileges
     /// The second wall.
     case landlock(abi: Int, scoped: Bool, rules: [LandlockRule])
+    /// Each command gets a pid and a mount namespace of its own, whose first process, Cordon's, does the spawner's steps from
+    /// here on. Where no cgroup can be made, its death is what ends all that a command left running (pid_namespaces(7)).
+    case nestCommands
     /// Load the filters, in order. `fingerprint` names them; the programs travel as descriptors.
     case filters(fingerprint: String, count: Int)
 
@@ -265,12 +268,14 @@ public enum IDs {
 public enum Capability: UInt64, Sendable, CaseIterable {
     case changeOwner = 0
     case overrideAccess = 1
+    case searchAccess = 2
     case fileOwner = 3
     case fileSetId = 4
     case kill = 5
     case setGid = 6
     case setUid = 7
     case setCapabilities = 8
+    case administration = 21
 
     /// The set of these capabilities, a bit each.
     public static func set(_ capabilities: Capability...) -> UInt64 {

@@ -70,6 +70,7 @@ extension Action: CustomStringConvertible {
         case .leaveOldRoot: "leave-old-root"
         case .keepCapabilities(let set): "keep-capabilities \(Self.hex(set))"
         case .enterCgroups: "enter-cgroups"
+        case .nestCommands: "nest-commands"
         case .awaitRoot: "await-root"
         case .awaitJail: "await-jail"
         case .cgroupNamespace: "cgroup-namespace"

@@ -22,11 +22,14 @@ public struct PlanRequest: Sendable {
     /// The directory of Cordon's own programs. A jail that may write above it gets that part read-only: whoever could
     /// change them would be started with the caller's rights the next time.
     public var programs: String?
+    /// Whether commands follow one another in the jail, so that each must be told from the others.
+    public var isForSession: Bool
 
     /// Makes a request.
     public init(
         workspace: String, directory: String, callerEnvironment: [(name: String, value: String)],
-        setEnvironment: [(name: String, value: String)] = [], image: String? = nil, programs: String? = nil
+        setEnvironment: [(name: String, value: String)] = [], image: String? = nil, programs: String? = nil,
+        isForSession: Bool = false
     ) {
         self.workspace = workspace
         self.directory = directory
@@ -34,6 +37,7 @@ public struct PlanRequest: Sendable {
         self.setEnvironment = setEnvironment
         self.image = image
         self.programs = programs
+        self.isForSession = isForSession
     }
 }
 

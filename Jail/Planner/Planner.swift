@@ -128,10 +128,23 @@ struct Planner {
             allowUnixSockets: !(isOpenNetwork && machine.landlockABI < 6),
             packageManager: isRoot)
         let filterName = filterFingerprint(filters)
-        add(.spawner, .filters(fingerprint: filterName, count: 2), .awaitRoot)
+        let nests = request.isForSession && limits == nil
+        if nests {
+            // What makes the namespaces is under no filter, and no command can see it. Each namespace's init mounts its own
+            // /proc, confines itself as a spawner does, and only then starts the command.
+            let making = Capability.set(.administration, .searchAccess, .setGid, .setUid, .kill)
+            add(.spawner, .awaitRoot, .awaitJail, .keepCapabilities(making | kept), .nestCommands)
+            add(.spawner, Surroundings.processDirectory(processesOnly: isPure))
+            assurance.note(
+                "commands: no cgroup can be made here, so each has a pid namespace and a /proc of its own, in which it sees "
+                    + "its own processes only")
+        }
+        add(.spawner, .filters(fingerprint: filterName, count: 2))
+        if !nests { add(.spawner, .awaitRoot) }
         addLandlock()
         // After Landlock, whose rules name places that only the command may enter.
-        add(.spawner, .keepCapabilities(Capability.set(.setGid, .setUid, .kill) | kept), .awaitJail)
+        add(.spawner, .keepCapabilities(Capability.set(.setGid, .setUid, .kill) | kept))
+        if !nests { add(.spawner, .awaitJail) }
 
         // Each command.
         if sharesKeeper(map), machine.landlockABI >= 6 { add(.command, .signalScope) }

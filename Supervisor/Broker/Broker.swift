@@ -66,6 +66,8 @@ public final class Broker {
     var cacheTimerAt: UInt64 = 0
     var policyWatch: PolicyWatch?
     var reloadTimer: EventLoop.Timer?
+    /// Nanoseconds from a change to the reading.
+    var reloadPause = Broker.shortestReloadPause
     /// How often something has happened to a file of a policy.
     var policyChanges: UInt64 = 0
     /// Who waits for the reading that goes on, and for the one behind it; nil: none goes on.

@@ -30,6 +30,7 @@ extension Broker {
             )
         }
         let environment = environment, rules = settings.rules
+        let began = monotonicNanoseconds()
         workers.perform(
             { () -> [(id: String, files: [String], result: Result<Engine?, PolicyError>)] in
                 wanted.map { session in
@@ -45,6 +46,7 @@ extension Broker {
             },
             then: { [weak self] results in
                 guard let self else { return }
+                reloadPause = max(Self.shortestReloadPause, 4 * (monotonicNanoseconds() - began))
                 var count = 0, problems: [String] = []
                 for (id, files, result) in results {
                     sessions[id]?.policyFiles = files
@@ -90,9 +92,12 @@ extension Broker {
     }
 
     /// One change is seldom alone: an editor makes several.
+    static let shortestReloadPause: UInt64 = 20_000_000
+
+    /// What takes long to read is read less often: a jail can write its project's file again and again.
     private func reloadSoon() {
         guard reloadTimer == nil else { return }
-        reloadTimer = loop.after(20_000_000) { [weak self] in
+        reloadTimer = loop.after(reloadPause) { [weak self] in
             self?.reloadTimer = nil
             self?.reloadPolicies()
         }

@@ -157,12 +157,10 @@ extension Broker {
             do throws(RpcError) {
                 let id = if let reopening { reopening.entry.id } else { try newName() }
                 // Refused, not silently weaker: the jail of one command ends with it, whatever it leaves running.
-                guard isForOne || jail.nests else {
+                guard isForOne || jail.nests || jail.nestsPids else {
                     throw LaunchFailure(
-                        step: "cgroups",
-                        remedy:
-                            "a session tells its commands apart by cgroups, and none can be made here: `cordon doctor` "
-                            + "names what to delegate; cordon run needs none"
+                        step: "session",
+                        remedy: "its plan tells its commands apart neither by cgroups nor by pid namespaces"
                     ).rpc
                 }
                 try record(id, name, prepared, for: call, reopening: reopening)
@@ -198,7 +196,7 @@ extension Broker {
                     return .success(
                         try PreparedSession(
                             specification, environment: environment, records: state, rules: rules, machine: machine,
-                            programs: programs))
+                            programs: programs, isForOne: isForOne))
                 } catch {
                     return .failure(error.rpc)
                 }

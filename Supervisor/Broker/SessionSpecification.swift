@@ -114,9 +114,10 @@ struct PreparedSession: Sendable {
     ///   - environment: the supervisor's own, which over pipes is the caller's. It says which files of policies count, where
     ///     records, caches and tool chains are; what the policies pass is the caller's, where the specification has it.
     ///   - records: the directories of the supervisor's own records.
+    ///   - isForOne: whether the jail is one command's own.
     init(
         _ specification: SessionSpecification, environment: [(name: String, value: String)], records: [String],
-        rules: TierRules, machine: Machine, programs: String?
+        rules: TierRules, machine: Machine, programs: String?, isForOne: Bool
     ) throws(Refusal) {
         self.specification = specification
         let place = try Workspace(
@@ -124,14 +125,11 @@ struct PreparedSession: Sendable {
             records: recordDirectories(environment) + records)
         workspace = place
         if specification.workspace != nil { try specification.requireShown("workspace", place.path) }
-        if let policy = specification.policy, !policy.hasPrefix("preset:") {
-            try specification.requireShown("policy", policy)
-        }
         var files: [String] = []
         (tiers, engine, policy) = try refusing(policy: specification.policy) { () throws(PolicyError) in
             let tiers = try PolicyTiers(
                 specification.policy, workspace: place.path, environment: environment, rules: rules,
-                files: &files)
+                shown: specification.proofs["policy"], files: &files)
             var policy = tiers.confinement(machineMemory: machine.memory)
             try policy.tighten(to: specification.limits, machineMemory: machine.memory)
             return (tiers, try tiers.engine(), policy)
@@ -154,7 +152,7 @@ struct PreparedSession: Sendable {
         var request = PlanRequest(
             workspace: place.path, directory: place.path, callerEnvironment: environment,
             setEnvironment: specification.limits.environment.map { (name: $0.0, value: $0.1) }, image: image,
-            programs: own)
+            programs: own, isForSession: !isForOne)
         request.askerEnvironment = specification.callerEnvironment
         jail = try prepareJail(policy, request, machine)
         let encoded = jail.plan.encodedForJail()

@@ -1,5 +1,5 @@
 // Which policies have a say: the machine's, the user's, the project's, and the one that was asked for.
-internal import Linux
+public import Linux
 public import PolicyDecision
 public import PolicyModel
 
@@ -49,12 +49,13 @@ public struct PolicyTiers: Sendable {
     ///
     /// - Parameters:
     ///   - named: what `--policy` names; nil for a trusted project's own policy, else preset:agent.
+    ///   - shown: the file that `named` has to be; nil: whatever it leads to.
     ///   - files: gets the names of the files that were looked for, also of those that are not there or that are wrong: where one
     ///     of them changes, so may all of this.
     /// - Throws: `PolicyError` with everything that is wrong in all of the files, their own examples included.
     public init(
         _ named: String?, workspace: String, environment: [(name: String, value: String)],
-        rules: TierRules = TierRules(), files: inout [String]
+        rules: TierRules = TierRules(), shown: FileIdentity? = nil, files: inout [String]
     ) throws(PolicyError) {
         var diagnostics: [Diagnostic] = []
         var projectSources: [PolicySource] = []
@@ -62,9 +63,9 @@ public struct PolicyTiers: Sendable {
         var looked = [Self.systemFile, workspace + "/" + Self.projectFile]
         defer { files = looked }
         let reference = try rules.chosen(named)
-        func load(_ name: Tier.Name, _ reference: String) -> Tier? {
+        func load(_ name: Tier.Name, _ reference: String, shown: FileIdentity? = nil) -> Tier? {
             do throws(PolicyError) {
-                let read = try readPolicy(reference, presetTests: false, looking: { looked.append($0) })
+                let read = try readPolicy(reference, presetTests: false, shown: shown, looking: { looked.append($0) })
                 parts += read.sources.flatMap { [pathBytes($0.path), $0.bytes] }
                 if name == .project { projectSources = read.sources }
                 // A preset's own were checked when Cordon was built.
@@ -89,7 +90,9 @@ public struct PolicyTiers: Sendable {
                 reference == nil && tier != nil && TrustStore(environment)?.trusts(project, projectSources) == true
             if let tier { tiers.append(isTrustedProject ? Tier(.session, tier.policy) : tier) }
         }
-        if !isTrustedProject { tiers += [load(.session, reference ?? Self.defaultPolicy)].compactMap { $0 } }
+        if !isTrustedProject {
+            tiers += [load(.session, reference ?? Self.defaultPolicy, shown: shown)].compactMap { $0 }
+        }
         guard diagnostics.isEmpty else { throw PolicyError(diagnostics: diagnostics) }
         fingerprint = digest(tiers.flatMap { [Array($0.name.rawValue.utf8), pathBytes($0.policy.name)] } + parts)
     }
@@ -238,21 +241,36 @@ public struct PolicySource: Sendable {
     public var bytes: [UInt8]
 }
 
+/// Bytes of all files of a policy together. Rules are compared with one another and tried by their tests: from some megabytes a
+/// project, which a jail can write, would keep its user's supervisor busy for hours.
+private let mostPolicyBytes = 256 << 10
+
 /// Reads a policy from a file or a preset.
 public func readPolicy(
-    _ reference: String, presetTests: Bool = true, looking: (String) -> Void = { _ in }
+    _ reference: String, presetTests: Bool = true, shown: FileIdentity? = nil, looking: (String) -> Void = { _ in }
 ) throws(PolicyError) -> (policy: Policy, sources: [PolicySource]) {
     var sources: [PolicySource] = []
+    var room = mostPolicyBytes
     let policy = try Policy.load(reference, presetTests: presetTests) { (path) throws(FileReadFailure) in
         looking(path)
         do throws(Errno) {
             // A FIFO would be waited for without end, and a device read without one.
             let file = try open(path, [.readOnly, .nonBlocking])
-            guard try status(of: file.raw).isRegular else { throw Errno.invalid }
-            let bytes = try file.readAll(limit: 1 << 20)
+            let status = try status(of: file.raw)
+            guard status.isRegular else { throw Errno.invalid }
+            // The first is the one that was named; what it extends is its own affair.
+            if let shown, sources.isEmpty, status.identity != shown { throw Errno.stale }
+            let bytes = try file.readAll(limit: room)
+            room -= bytes.count
             sources.append(PolicySource(path: path, bytes: bytes))
             return bytes
         } catch {
+            if error == .stale {
+                throw FileReadFailure(reason: "another file than the one whose descriptor came with it: open it anew")
+            }
+            if error == .tooBig {
+                throw FileReadFailure(reason: "with what it extends, a policy has at most \(mostPolicyBytes) bytes")
+            }
             throw error == .noEntry ? .missing : FileReadFailure(reason: error.message)
         }
     }

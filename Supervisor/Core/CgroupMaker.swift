@@ -96,12 +96,13 @@ struct CgroupMaker {
 
     private mutating func makeGroup(_ directory: String, in base: String) throws(LaunchFailure) {
         try step("cgroups", directory) { () throws(Errno) in
-            do throws(Errno) { try makeDirectory(directory) } catch {
+            // Nobody else's to open: whoever can could take its lock, and hold it when its owner is dead (flock(2)).
+            do throws(Errno) { try makeDirectory(directory, mode: 0o700) } catch {
                 guard error == .noEntry else { throw error }
                 let parent = base + "/" + Self.parent
                 try makeDirectoryIfMissing(parent)
                 startCounting(parent)
-                try makeDirectory(directory)
+                try makeDirectory(directory, mode: 0o700)
             }
         }
         made.append(directory)

@@ -17,7 +17,7 @@ struct CommandGroups: ~Copyable, Sendable {
     /// Whether that one has all controllers.
     private let isUnified: Bool
     /// Files through which the command enters, open.
-    let entrances: DescriptorList
+    private var entrances: DescriptorList
 
     /// Where a jail's commands get their groups.
     struct Nesting: Sendable {
@@ -92,6 +92,13 @@ struct CommandGroups: ~Copyable, Sendable {
     deinit {
         kill()
         for directory in directories.reversed() { removeGroup(directory) }
+    }
+
+    /// Gives away the files through which the command enters, once: who was ordered to enter has copies.
+    mutating func takeEntrances() -> DescriptorList {
+        var taken = DescriptorList()
+        swap(&taken, &entrances)
+        return taken
     }
 
     /// Microseconds of processor time so far.

@@ -34,8 +34,16 @@ struct Daemon {
         }
     }
 
+    private static func awaitFirst(_ gate: Int32) throws(Errno) {
+        let poller = try Poller()
+        try poller.add(gate, .readable, token: 0)
+        while try poller.wait().isEmpty {}
+    }
+
     private static func run(_ options: DaemonOptions) throws(DaemonFailure) {
         do throws(Errno) {
+            // What it was put into is its own once there is something to do (UserGroups.give).
+            if case .gate(let number) = options.mode { try awaitFirst(number) }
             let loop = try EventLoop()
             // Before there are threads, which inherit what is blocked.
             let signals = try SignalSource([Signal.terminate, Signal.interrupt, Signal.hangUp])

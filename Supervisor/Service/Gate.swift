@@ -47,7 +47,7 @@ final class Gate {
         try watch(self.socket.raw, .socket)
         try watch(self.signals.descriptor.raw, .signals)
         // What a service that was killed left is not this one's users'.
-        for user in groups.remaining() { groups.remove(for: user) }
+        for user in groups.remaining() { clearLater(Account(user: user, group: .max)) }
     }
 
     private func watch(_ descriptor: Int32, _ source: Source) throws(Errno) {
@@ -59,7 +59,7 @@ final class Gate {
     /// Serves until it is told to stop and every supervisor is gone.
     func run() throws(Errno) {
         while !isStopping || !users.isEmpty {
-            for (token, _) in try poller.wait() {
+            for (token, _) in try poller.wait(milliseconds: patience()) {
                 switch sources[token] {
                 case .socket: acceptOne()
                 case .signals: try takeSignals()
@@ -69,6 +69,21 @@ final class Gate {
                 case nil: break
                 }
             }
+            endOverdue()
+        }
+    }
+
+    /// Until somebody has to be gone; nil: for ever.
+    private func patience() -> Int? {
+        let now = monotonicNanoseconds()
+        return users.values.compactMap(\.deadline).min().map { $0 > now ? Int(($0 - now) / 1_000_000) + 1 : 0 }
+    }
+
+    private func endOverdue() {
+        let now = monotonicNanoseconds()
+        for service in users.values where service.deadline ?? .max <= now {
+            put("what user \(service.account.description) has does not end by itself: it is killed")
+            service.end()
         }
     }
 
@@ -100,6 +115,8 @@ final class Gate {
                     ? "root is not served: run cordon without CORDON_SOCKET"
                     : "user \(account.description) may not use this service: no [[allow]] names it")
         }
+        // Nobody enters what may be its user's already.
+        if groups.exist(for: account.user), let service = clearLater(account) { return service.take(client) }
         start(account, rights, client)
     }
 
@@ -113,6 +130,14 @@ final class Gate {
             let process = try startChild(
                 program, arguments: arguments(account, rights), environment: environment(account),
                 descriptor: theirs.raw, entrances: entrances)
+            do throws(Errno) {
+                // Not before it has executed: till then this process waits for it. It waits for its first client in turn.
+                try groups.give(to: account.user)
+            } catch {
+                try? process.signal(Signal.kill)
+                _ = process.reap()
+                throw error
+            }
             let number = process.endDescriptor, control = ours.raw
             let service = UserService(account, rights, process: process, control: ours)
             users[account.user] = service
@@ -199,15 +224,10 @@ final class Gate {
         if let status, status != .exited(0) {
             put("the supervisor of user \(service.account.description) ended: \(status)")
         }
+        service.ended(status)
         if let control = service.controlNumber { try? poller.remove(control) }
-        let groups = groups
         do throws(Errno) {
-            let child = try forkProcess()
-            if child == 0 {
-                groups.remove(for: user)
-                exitNow(0)
-            }
-            service.clear(by: try ProcessHandle(pid: child))
+            service.clear(by: try startCleaner(user))
             try watch(service.process.endDescriptor, .process(user))
         } catch {
             put("what user \(service.account.description) left cannot be removed now: \(error.message)")
@@ -215,14 +235,51 @@ final class Gate {
         }
     }
 
+    /// Has done what nobody else can do while the service runs.
+    private func startCleaner(_ user: UInt32) throws(Errno) -> ProcessHandle {
+        let groups = groups
+        let child = try forkProcess()
+        if child == 0 {
+            // Whoever clears up takes long where its user wants that: what others notice the service's end by is not for it.
+            try? closeDescriptors(from: 3, except: -1)
+            groups.remove(for: user)
+            exitNow(0)
+        }
+        return try ProcessHandle(pid: child)
+    }
+
+    /// Removes what is left of somebody who has no supervisor; who comes meanwhile waits.
+    @discardableResult
+    private func clearLater(_ account: Account) -> UserService? {
+        do throws(Errno) {
+            let service = UserService(account, cleaner: try startCleaner(account.user))
+            users[account.user] = service
+            try watch(service.process.endDescriptor, .process(account.user))
+            return service
+        } catch {
+            put("what user \(account.description) left cannot be removed now: \(error.message)")
+            users[account.user] = nil
+            return nil
+        }
+    }
+
     private func cleared(_ service: UserService) {
         users[service.account.user] = nil
+        let isStuck = groups.exist(for: service.account.user)
+        if isStuck { put("what user \(service.account.description) left in cgroups cannot be removed") }
         var waiting = service.takeWaiting()
         for index in 0..<waiting.count {
             guard let client = try? waiting.take(index), let peer = try? peerCredentials(of: client.raw) else {
                 continue
             }
-            serve(client, peer)
+            // Without this whoever breaks their own state would have root start supervisors for ever.
+            if service.hasFailed {
+                refuse(client, "your supervisor ended before it served anybody; the service's journal says why")
+            } else if isStuck {
+                refuse(client, "what an earlier supervisor of yours left in its cgroups cannot be removed")
+            } else {
+                serve(client, peer)
+            }
         }
     }
 

@@ -1,4 +1,5 @@
 // cordon-service: the one part of Cordon that runs as root for all users of a machine.
+internal import JailPlan
 internal import Linux
 internal import PolicyModel
 
@@ -35,11 +36,18 @@ struct Service {
             // What somebody left open, no user's supervisor is to have.
             let isActivated = if case .activated = options.mode { true } else { false }
             try closeDescriptors(from: 3, except: isActivated ? 3 : -1)
+            // What is left of root's: to give groups to users, to write where they may, to kill what is theirs. A supervisor
+            // that it starts has what it needs to become its user by being executed as root (capabilities(7)).
+            try setCapabilities(
+                permitted: Capability.set(.changeOwner, .overrideAccess, .kill), inheritable: 0)
             let signals = try SignalSource([Signal.terminate, Signal.interrupt, Signal.hangUp])
             // As systemd names it (StateDirectory=, systemd.exec(5)).
             let state = path("STATE_DIRECTORY", "/var/lib/cordon")
             try makeDirectories(state, mode: 0o711)
-            let groups = try ServiceGroups()
+            guard let groups = try ServiceGroups() else {
+                put("another cordon-service runs here")
+                exitNow(125)
+            }
             let gate = try Gate(
                 socket: try socket(options.mode), signals: signals, groups: groups,
                 program: (parentPath(try readLink("/proc/self/exe")) ?? "") + "/cordon-supervisor", state: state,
@@ -49,7 +57,7 @@ struct Service {
             notify(options, "STOPPING=1")
             if case .socket(let path) = options.mode { try? unlink(path) }
         } catch {
-            put(error == .busy ? "another cordon-service runs here" : error.message)
+            put(error.message)
             exitNow(125)
         }
     }

@@ -34,7 +34,7 @@ struct ServiceRules {
     enum Selector: Hashable {
         case name(String)
         case number(UInt32)
-        /// Everybody but root.
+        /// Everybody who has an account, but root.
         case everybody
     }
 
@@ -125,15 +125,17 @@ struct ServiceRules {
         return UInt64(number)
     }
 
-    /// What an account may; nil: it may not use the service. Root never does: its own supervisor has all rights already,
+    /// What an account may; nil: it may not use the service. A number without a line in passwd(5) is served only where a rule names
+    /// it: subordinate ids (subuid(5)) are such, and whoever has them would be as many users, each with these limits. Root never does: its own supervisor has all rights already,
     /// and this one is here so that none has more than its user.
     func rights(of account: Account) -> Rights? {
         guard account.user != 0 else { return nil }
         return rules.first { rule in
             rule.users.contains { $0.means(account.user, account.name) }
-                || rule.groups.contains { selector in
-                    account.groups.contains { selector.means($0.number, $0.name) }
-                }
+                || account.name != nil
+                    && rule.groups.contains { selector in
+                        account.groups.contains { selector.means($0.number, $0.name) }
+                    }
         }?.rights
     }
 }
@@ -141,7 +143,7 @@ struct ServiceRules {
 extension ServiceRules.Selector {
     fileprivate func means(_ number: UInt32, _ name: String?) -> Bool {
         switch self {
-        case .everybody: true
+        case .everybody: name != nil
         case .number(let wanted): wanted == number
         case .name(let wanted): name.map { sameBytes($0, wanted) } ?? false
         }

@@ -23,6 +23,13 @@ final class UserService {
     /// Connections that it was given and has not taken, oldest first.
     private var given = DescriptorList()
     private var waiting = DescriptorList()
+    /// Whether it has taken a connection.
+    private var hasServed = false
+    /// Whether it failed before it served anybody, as the next one would.
+    private(set) var hasFailed = false
+    /// By when it has to be gone (CLOCK_MONOTONIC); nil: it may stay. A user can stop or freeze both.
+    private(set) var deadline: UInt64?
+    private static let patience: UInt64 = 8_000_000_000
     /// No user makes the service hold more than this.
     private static let mostWaiting = 64
 
@@ -34,6 +41,16 @@ final class UserService {
         self.rights = rights
         self.process = process
         self.control = consume control
+    }
+
+    /// One of whom nothing is there but what is to be cleared up.
+    init(_ account: Account, cleaner: consuming ProcessHandle) {
+        self.account = account
+        rights = ServiceRules.Rights()
+        process = cleaner
+        control = nil
+        state = .clearing
+        deadline = monotonicNanoseconds() + Self.patience
     }
 
     /// The number of the socket to the supervisor, while it has one.
@@ -72,6 +89,7 @@ final class UserService {
         guard message.count == 1, let word = GateWord(rawValue: message[0]) else { return true }
         switch word {
         case .taken:
+            hasServed = true
             given.removeFirst()
             return false
         case .idle: return given.isEmpty
@@ -84,13 +102,24 @@ final class UserService {
         guard state == .running else { return }
         state = .leaving
         control = nil
+        deadline = monotonicNanoseconds() + Self.patience
     }
 
-    /// It is dead; this one clears up.
+    /// It is dead.
+    func ended(_ status: ExitStatus?) { hasFailed = !hasServed && status != .exited(0) }
+
+    /// This one clears up.
     func clear(by cleaner: consuming ProcessHandle) {
         state = .clearing
         control = nil
         process = cleaner
+        deadline = monotonicNanoseconds() + Self.patience
+    }
+
+    /// Ends what did not end by itself in time.
+    func end() {
+        deadline = nil
+        try? process.signal(Signal.kill)
     }
 
     /// Those who were not taken, for the next.

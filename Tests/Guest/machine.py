@@ -25,8 +25,8 @@ PACKAGES = {
     "systemd": "systemd-run",
 }
 # Debian's own programs, taken with their libraries, for what busybox lacks.
-PROGRAMS = ["newuidmap", "newgidmap", "unshare", "setpriv", "dash", "bash", "perl", "systemd-run",
-            "/lib/systemd/systemd"]
+PROGRAMS = ["newuidmap", "newgidmap", "nsenter", "unshare", "setpriv", "dash", "bash", "perl", "systemctl",
+            "systemd-run", "/lib/systemd/systemd"]
 # Roots of the module graph; the modules that they depend on come along. ext4 is built in.
 MODULES = ["virtio_pci", "virtio_blk", "overlay"]
 
@@ -218,7 +218,7 @@ def _add_program(archive, path, mode=0o755):
         archive.copy(name if name.startswith("usr/") else "usr/" + name, library)
 
 
-def build_initramfs(path, modules, binaries, programs, cases):
+def build_initramfs(path, modules, binaries, tree, programs, cases):
     """Writes the whole system of the guest, in which `inside/init` is the first program."""
     archive = Archive(path)
     for name in ["dev", "proc", "sys", "usr/bin", "usr/lib", "usr/lib64", "var/lib", "var/tmp"]:
@@ -253,6 +253,8 @@ def build_initramfs(path, modules, binaries, programs, cases):
     archive.directory("cordon/bin")
     if binaries:
         _add_binaries(archive, binaries)
+    if tree:
+        _add_tree(archive, tree)
     _add_harness(archive, modules, cases)
     archive.close()
 
@@ -267,9 +269,23 @@ def _add_binaries(archive, directory):
         archive.copy("cordon/bin/" + name, source)
 
 
+def _add_tree(archive, tree):
+    """Files and links, in the guest's / as they are in the tree's; root owns them."""
+    for folder, _, names in os.walk(tree):
+        for name in sorted(names):
+            source = os.path.join(folder, name)
+            inside = os.path.relpath(source, tree)
+            if os.path.islink(source):
+                archive.directory(os.path.dirname(inside))
+                archive.link(inside, os.readlink(source))
+            else:
+                archive.copy(inside, source, stat.S_IMODE(os.stat(source).st_mode))
+
+
 def _add_harness(archive, modules, cases):
     archive.copy("init", os.path.join(HERE, "inside", "init"))
     archive.copy("cordon/harness/cases", os.path.join(HERE, "inside", "cases"))
+    archive.copy("cordon/harness/manager", os.path.join(HERE, "inside", "manager"), 0o644)
     with open(os.path.join(modules, "order")) as file:
         order = file.read()
     archive.add("cordon/harness/modules", order)

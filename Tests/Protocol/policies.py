@@ -197,3 +197,38 @@ def other_files_beside_a_policy(world):
     # The one that was asked for, and at most one that was under way.
     assert readings() - before <= 2, f"{readings() - before} readings"
     equal(client.run(session, "true")["exit_code"], 0)
+
+
+@case
+def a_jail_cannot_write_policies_that_take_hours(world):
+    """What it writes as its project's is read again by itself, by few threads that all sessions share."""
+    client = world.stdio()
+    mine = client.open_session()
+    place = world.path("elsewhere")
+    os.mkdir(place)
+    policy = world.path("policies", "changing.toml")
+    write(policy, OPEN_POLICY)
+    other = client.session(workspace=place, policy=policy)
+    report = client.run(mine, "python3", "-c", """
+for number in range(31):
+    rules, count = ["version = 1"], 0
+    while count < 15000:
+        rules.append('[[command]]\\nid = "r%d-%d"\\nargv = ["c%d"]\\ndecision = "deny"' % (number, count, count))
+        count += 1
+    open("%d.toml" % number, "w").write("\\n".join(rules))
+open(".cordon.toml", "w").write("version = 1\\nextends = [" + ",".join('"%d.toml"' % n for n in range(31)) + "]\\n")
+""", timeout_ms=60000)
+    equal(report["exit_code"], 0, report["stderr"])
+    write(policy, OPEN_POLICY + DENY)
+
+    def denied():
+        try:
+            client.run(other, "uname")
+        except RpcFailure as failure:
+            return failure.kind == "denied"
+        return False
+    until(denied, "the owner's change holds")
+    failure = refuses("refused", client, "session.create", workspace=world.workspace)
+    assert "at most" in str(failure), failure
+    client.wait(client.request("session.create", workspace=place, policy=policy, deadline_ms=5000))
+    client.call("session.close", session=other)

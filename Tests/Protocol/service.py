@@ -4,6 +4,7 @@ A case makes accounts that nobody else sees, in a mount namespace of its own, an
 """
 import contextlib
 import ctypes
+import fcntl
 import json
 import os
 import random
@@ -249,6 +250,8 @@ def user_groups(world, user):
 def each_user_is_served_as_themselves(world):
     first, second = prepare(world)
     service = start(world, everybody([first, second]))
+    # CHOWN, DAC_OVERRIDE and KILL.
+    equal({status(service.pid)[kind] for kind in ("CapEff", "CapPrm")}, {f"{1 << 0 | 1 << 1 | 1 << 5:016x}"})
     for user in (first, second):
         client = user.connect()
         session = client.open_session()
@@ -840,4 +843,226 @@ def users_without_subordinate_ids(world):
     report = client.run(session, "sh", "-c", "id -u; echo x >file")
     equal((report["exit_code"], report["stdout"]), (0, "1000\n"), report["stderr"])
     equal(os.stat(os.path.join(first.workspace, "file")).st_uid, first.id)
+    finish(world, service)
+
+
+def as_user(user, script, *arguments):
+    """A program of a user's, outside of everything; it says `go` when it has begun."""
+    process = subprocess.Popen(
+        ["setpriv", f"--reuid={user.id}", f"--regid={user.id}", "--clear-groups", "--inh-caps=-all", "python3", "-c", script,
+         *arguments], stdout=subprocess.PIPE, text=True)
+    equal(process.stdout.readline(), "go\n")
+    return process
+
+
+def children(process):
+    return [pid for pid, (parent, state, _) in processes().items() if parent == process.pid and state != "Z"]
+
+
+@case
+def nobody_locks_the_service_out(world):
+    """Whoever can open a directory can lock it (flock(2)), and groups are everybody's to look at."""
+    first, second = prepare(world)
+    for group in world.service_groups:
+        os.makedirs(group, exist_ok=True)
+    with second.rights():
+        held = [os.open(group, os.O_RDONLY) for group in world.service_groups]
+        for one in held:
+            fcntl.flock(one, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    service = start(world, everybody([first]))
+    equal(first.connect().call("health")["status"], "ok")
+    with second.rights():
+        for group in world.service_groups:
+            for name in os.listdir(group):
+                path = os.path.join(group, name)
+                if not os.path.isdir(path):
+                    continue
+                try:
+                    held.append(os.open(path, os.O_RDONLY))
+                    raise AssertionError(f"{path} can be opened, and so be locked")
+                except PermissionError:
+                    pass
+    for one in held:
+        os.close(one)
+    finish(world, service)
+
+
+@case
+def a_number_without_an_account_is_nobody(world):
+    """With subordinate ids one user could be 65,536, each with limits of their own."""
+    first, second = prepare(world)
+    stranger = first.id + 3000
+    for rules in ('users = ["*"]', f'groups = ["{first.name}"]'):
+        service = start(world, f"version = 1\n[[allow]]\n{rules}\n")
+        equal(first.connect().call("health")["status"], "ok")
+        # As a process in a user namespace of the first user's is seen.
+        os.setegid(first.id)
+        os.seteuid(stranger)
+        try:
+            client = world.connect(world.service_path, hello=False)
+        finally:
+            os.seteuid(0)
+            os.setegid(0)
+        error = json.loads(client.read_frame()[2])["error"]
+        assert "may not use" in error["message"], error
+        finish(world, service)
+    service = start(world, f"version = 1\n[[allow]]\nusers = [{stranger}]\n")
+    os.setegid(first.id)
+    os.seteuid(stranger)
+    try:
+        client = world.connect(world.service_path)
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+    equal(client.call("health")["status"], "ok")
+    finish(world, service)
+
+
+@case(seconds=90)
+def a_stopped_supervisor_has_to_go_too(world):
+    """Its user can stop it, and its sessions would stay for whom no rule names any more."""
+    first, second = prepare(world)
+    service = start(world, everybody([first, second]))
+    client = first.connect()
+    mark = os.path.join(first.workspace, "mark")
+    client.start_shell(client.open_session(), "echo $$ >mark; sleep 5341")
+    until(lambda: os.path.exists(mark), "the command runs")
+    pid = supervisor_of(service, first)
+    below = [one for one in descendants(pid) if is_alive(one)]
+    with first.rights():
+        os.kill(pid, signal.SIGSTOP)
+    write_rules(world, everybody([second]))
+    service.send_signal(signal.SIGHUP)
+    until(lambda: not [one for one in [pid, *below] if is_alive(one)], "it goes, and all that it had", seconds=20)
+    until(lambda: not user_groups(world, first), "its groups go")
+    # The same when the service is to end.
+    second.connect()
+    with second.rights():
+        os.kill(supervisor_of(service, second), signal.SIGSTOP)
+    finish(world, service)
+
+
+@case(seconds=120)
+def groups_that_cannot_be_removed_hold_up_nobody_else(world):
+    first, second = prepare(world)
+    service = start(world, everybody([first, second]))
+    mine, other = first.connect(), second.connect()
+    session = other.open_session()
+    # Deeper than a path may be long (PATH_MAX), in every hierarchy.
+    groups = user_groups(world, first)
+    deep = as_user(first, """
+import os, sys
+for group in sys.argv[1:]:
+    os.chdir(group)
+    for _ in range(24):
+        os.mkdir('d' * 200)
+        os.chdir('d' * 200)
+print('go', flush=True)
+""", *groups)
+    equal(deep.wait(), 0)
+    deep.stdout.close()
+    pid = supervisor_of(service, first)
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not is_alive(pid), "it is dead")
+    equal(other.run(session, "true")["exit_code"], 0)
+    kept = supervisor_of(service, second)
+    cleaner = until(lambda: [one for one in children(service) if one != kept], "somebody clears up")[0]
+    # The service's death is nobody else's to miss, and the next one does not wait.
+    service.kill()
+    service.wait()
+    until(lambda: not is_alive(kept), "the other's supervisor notices")
+    os.kill(cleaner, signal.SIGSTOP)
+    service = start(world, everybody([first, second]))
+    until(lambda: second.connect().call("health")["status"] == "ok", "others are served at once", seconds=3)
+    os.kill(cleaner, signal.SIGKILL)
+    # The first is told, as long as it is so.
+    stuck = first.connect(hello=False)
+    message = json.loads(stuck.read_frame(30)[2])["error"]["message"]
+    assert "cannot be removed" in message, message
+    for group in groups:
+        os.chdir(group)
+        for _ in range(24):
+            os.chdir("d" * 200)
+        for _ in range(24):
+            os.chdir("..")
+            os.rmdir("d" * 200)
+        os.chdir("/")
+    equal(first.connect().call("health")["status"], "ok")
+    finish(world, service)
+
+
+@case
+def what_is_in_a_users_groups_dies_with_the_supervisor(world):
+    (first,) = prepare(world, users=1)
+    service = start(world, everybody([first]))
+    first.connect()
+    old = [group for group in user_groups(world, first) if os.path.exists(os.path.join(group, "tasks"))]
+    if not old:
+        return finish(world, service)
+    # On version 1 a user can move their own processes from anywhere.
+    guest = as_user(first, """
+import os, sys, time
+os.mkdir(sys.argv[1] + '/more')
+open(sys.argv[1] + '/more/tasks', 'w').write('0')
+print('go', flush=True)
+time.sleep(5351)
+""", old[0])
+    os.kill(supervisor_of(service, first), signal.SIGKILL)
+    equal(guest.wait(10), -signal.SIGKILL)
+    guest.stdout.close()
+    until(lambda: not user_groups(world, first), "its groups go")
+    finish(world, service)
+
+
+@case
+def a_user_cannot_freeze_what_the_service_waits_for(world):
+    """On version 2 alone: groups are their user's only when nothing of the service's is in them that it waits for."""
+    first, second = prepare(world)
+    unified = next((place for place in hierarchies() if os.path.exists(os.path.join(place, "cgroup.controllers"))), None)
+    if unified is None:
+        return
+    # This mount namespace is the case's own: here there is no version 1.
+    with open("/proc/self/mounts") as file:
+        old = [fields[1] for fields in map(str.split, file) if fields[2] == "cgroup"]
+    for place in old:
+        if libc.umount2(place.encode(), 2) != 0:
+            raise OSError(ctypes.get_errno(), place)
+    world.service_groups = [group for group in world.service_groups if group.startswith(unified)]
+    service = start(world, everybody([first, second]))
+    first.connect()
+    group = user_groups(world, first)[0]
+    pid = supervisor_of(service, first)
+    leaf = os.path.join(group, "supervisor")
+    freezer = as_user(first, f"""
+import os
+os.mkdir({group!r} + '/mine')
+for name in os.listdir({group!r}):
+    if os.path.isdir({group!r} + '/' + name) and name != 'mine':
+        for process in open({group!r} + '/' + name + '/cgroup.procs').read().split():
+            open({group!r} + '/mine/cgroup.procs', 'w').write(process)
+os.rmdir({leaf!r})
+os.mkdir({leaf!r})
+os.chdir({leaf!r})
+for _ in range(24):
+    os.mkdir('d' * 200)
+    os.chdir('d' * 200)
+open({leaf!r} + '/cgroup.freeze', 'w').write('1')
+os.kill({pid}, 9)
+print('go', flush=True)
+""")
+    equal(freezer.wait(), 0)
+    freezer.stdout.close()
+    # Whoever comes now would be put into it.
+    stuck = first.connect(hello=False)
+    message = json.loads(stuck.read_frame(30)[2])["error"]["message"]
+    assert "cannot be removed" in message, message
+    equal(second.connect().call("health")["status"], "ok")
+    os.chdir(leaf)
+    for _ in range(24):
+        os.chdir("d" * 200)
+    for _ in range(24):
+        os.chdir("..")
+        os.rmdir("d" * 200)
+    os.chdir("/")
+    equal(first.connect().call("health")["status"], "ok")
     finish(world, service)

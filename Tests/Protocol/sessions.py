@@ -6,7 +6,7 @@ import sys
 
 from cases import case, equal, refused, refuses
 from cordon_client import RpcFailure
-from world import BIN, descendants, descriptors, is_alive, processes, until
+from world import BIN, OPEN_POLICY, descendants, descriptors, is_alive, processes, until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -53,6 +53,48 @@ def files_and_processes_last(world):
     client.start_shell(session, "exec -a stayer sleep 4715")
     until(lambda: client.run(session, "pgrep", "-f", "4715")["exit_code"] == 0, "it is seen by a later command")
     equal(client.run(other, "pgrep", "-f", "4715")["exit_code"], 1)
+
+
+@case
+def without_cgroups(world):
+    # A mount namespace of its own, in which nothing is where cgroups were: nobody else sees that.
+    hiding = ("unshare", "-m", "sh", "-c", 'mount -t tmpfs none /sys/fs/cgroup && exec "$@"', "sh")
+    _, path = world.listen(prefix=hiding)
+    client = world.connect(path)
+    policy = world.policy(OPEN_POLICY.replace(
+        "[defaults]", 'allow_degraded = ["memory", "swap", "cpu.rate", "cpu.time", "io"]\n[defaults]'))
+    answer = client.call("session.create", workspace=world.workspace, policy=policy)
+    session = answer["session"]["id"]
+    assert "memory" in answer["degraded"] and any("pid namespace" in note for note in answer["notes"]), answer
+    report = client.shell(session, "(setsid sleep 4718 &); cat /proc/1/comm /proc/$$/comm; kill -KILL 1; exit 7")
+    equal((report["exit_code"], report["stdout"]), (7, "cordon-init\nbash\n"))
+    assert report["cpu_ms"] is not None and report["max_memory_bytes"] > 0
+    stays = client.start_shell(session, "exec -a stayer sleep 4719")
+    equal(client.run(session, "pgrep", "-f", "471[89]")["exit_code"], 1)
+    killed = client.shell(session, "kill -SEGV $$")
+    equal((killed["reason"], killed["signal"]), ("signaled", 11))
+    equal(client.run(session, "sleep", "60", timeout_ms=100)["reason"], "timeout")
+    failure = refused("refused", lambda: client.run(session, "true", memory=1 << 26), step="guarantee")
+    assert "memory" in str(failure), failure
+    client.call("command.kill", session=session, command=stays)
+    equal(client.wait(client.request("command.wait", session=session, command=stays))["signal"], 9)
+    left = client.call("command.start", session=session, argv=["bash", "-c", "setsid sleep 4720 >&- 2>&- & exit 4"],
+                       background=True)["command"]
+    equal(client.wait(client.request("command.wait", session=session, command=left))["exit_code"], 4)
+    client.call("command.cleanup", session=session, command=left)
+    once = client.call("run", workspace=world.workspace, policy=policy, argv=["sh", "-c", "setsid sleep 4721 & exit 5"])
+    equal(once["exit_code"], 5)
+
+    def words():
+        found = []
+        for pid in processes():
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as file:
+                    found += file.read().split(b"\0")
+            except OSError:
+                pass
+        return {b"4718", b"4719", b"4720", b"4721"} & set(found)
+    until(lambda: not words(), lambda: f"what was left running is dead: {words()}")
 
 
 @case

@@ -3,6 +3,8 @@ import os
 import signal
 import socket
 import stat
+import subprocess
+import sys
 import time
 
 from cases import case, equal, refuses
@@ -390,3 +392,45 @@ def t5_its_records_are_no_workspace(world):
             # The command itself is in the log, too.
             assert b"forged" not in file.read().splitlines(), f"the audit log is writable in the workspace {place}"
         assert os.path.exists(own), f"the socket for answers is removed from the workspace {place}"
+
+
+@case
+def nobody_else_takes_a_jails_lock(world):
+    """A jail is dead when its first group can be locked; a stranger who waits for that would keep it from being removed."""
+    process, path = world.listen()
+    client = world.connect(path)
+    client.open_session()
+    world.watch()
+    groups = groups_named(world.groups)
+    assert groups, "it has groups"
+    script = """
+import fcntl, os, sys
+os.setgid(65534)
+os.setuid(65534)
+print("go", flush=True)
+held = []
+for path in sys.argv[1:]:
+    try:
+        held.append(os.open(path, os.O_RDONLY))
+    except PermissionError:
+        continue
+    if os.fork() == 0:
+        fcntl.flock(held[-1], fcntl.LOCK_EX)
+        sys.stdin.read()
+        os._exit(0)
+print(len(held), flush=True)
+sys.stdin.read()
+"""
+    stranger = subprocess.Popen([sys.executable, "-c", script, *groups], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                text=True)
+    equal(stranger.stdout.readline(), "go\n")
+    count = int(stranger.stdout.readline())
+    process.kill()
+    process.wait()
+    try:
+        until(lambda: not groups_named(world.groups), lambda: f"{groups_named(world.groups)} are left")
+        equal(count, 0)
+    finally:
+        stranger.stdin.close()
+        stranger.wait()
+        stranger.stdout.close()

@@ -18,20 +18,36 @@ final class Fixture {
     let workers: Workers
     private let prepared: PreparedJail
 
-    /// - Parameter isForOne: whether the jail is one command's own.
-    init(_ sections: String = "", limits: SessionLimits = SessionLimits(), isForOne: Bool = false) throws {
+    /// - Parameters:
+    ///   - isForOne: whether the jail is one command's own.
+    ///   - hasCgroups: whether it is as on a machine where any can be made.
+    init(
+        _ sections: String = "", limits: SessionLimits = SessionLimits(), isForOne: Bool = false,
+        hasCgroups: Bool = true
+    ) throws {
         let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent().path
         // As every program that writes to pipes of others.
         Signal.ignore(Signal.pipe)
         workspace = "/var/tmp/cordon-session-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: workspace, withIntermediateDirectories: false)
-        machine = try Machine.inspect()
-        let text = "version = 1\nextends = [\"preset:agent\"]\n" + sections
+        var machine = try Machine.inspect()
+        var head = "version = 1\nextends = [\"preset:agent\"]\n"
+        if !hasCgroups {
+            machine.cgroups.layout = .none
+            machine.cgroups.unified = nil
+            (machine.cgroups.unifiedControllers, machine.cgroups.hierarchies) = ([], [:])
+            machine.cgroups.obstacle = "the test wants none"
+            head += "allow_degraded = [\"memory\", \"swap\", \"cpu.rate\", \"cpu.time\", \"io\"]\n"
+        }
+        self.machine = machine
+        let text = head + sections
         let policy = try Policy.load("session.toml") { (_) throws(FileReadFailure) in Array(text.utf8) }
         prepared = try makePlan(
             policy: policy,
-            request: PlanRequest(workspace: workspace, directory: workspace, callerEnvironment: callerEnvironment()),
+            request: PlanRequest(
+                workspace: workspace, directory: workspace, callerEnvironment: callerEnvironment(),
+                isForSession: !isForOne),
             machine: machine)
         // The release build: what is brought into a jail is static.
         supervisor = try Supervisor(machine: machine, programs: root + "/.build/release")

@@ -247,21 +247,23 @@ struct cordon_command {
     int ruleset;
     /// Whether the groups that it moves into have limits of their own.
     int has_own_limits;
+    /// Whether the caller reaps it, as the init of a pid namespace must; else PID 1 does.
+    int as_child;
     /// Files of cgroups that the command moves itself into, before anything of it exists that could fork.
     const int *groups;
     size_t group_count;
 };
 
 /// The child side of a command's start: cgroups of its own, a new session, default signals, descriptors 0-2 and no others,
-/// rlimits, identity, capabilities, directory, Landlock, execve. With CLONE_PARENT, so that PID 1, which a
+/// rlimits, identity, capabilities, directory, Landlock, execve. With CLONE_PARENT unless `as_child`, so that PID 1, which a
 /// group OOM kill spares, reaps it. Returns the pid, or -errno; `*failed` names the step:
 /// 1 clone, 2 session, 3 descriptors, 4 limits, 5 identity, 6 capabilities, 7 directory, 8 Landlock, 9 execve,
 /// 10 cgroups.
 int cordon_spawn_command(const struct cordon_command *command, int *failed);
 
-/// clone(2) with CLONE_PARENT and nothing else, which glibc's fork(3) does not offer: PID 1 reaps the copy. Only for
+/// clone(2) with CLONE_PARENT and these CLONE_NEW* flags, which glibc's fork(3) does not offer: PID 1 reaps the copy. Only for
 /// single-threaded programs. Zero in the copy; the pid, or -errno.
-int cordon_fork_sibling(void);
+int cordon_fork_sibling(uint64_t namespaces);
 
 /// Default actions for all signals, and none blocked.
 void cordon_reset_signals(void);

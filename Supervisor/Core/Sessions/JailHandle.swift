@@ -16,6 +16,7 @@ public final class JailHandle: Sendable {
     /// The loop watches these; they are open as long as the jail has not ended.
     let control: Int32, spawner: Int32
     private let nesting: CommandGroups.Nesting?
+    private let hasInits: Bool
 
     /// Makes a jail; when this returns, its processes exist and have their orders. It takes milliseconds.
     ///
@@ -36,6 +37,7 @@ public final class JailHandle: Sendable {
 
     private init(_ jail: consuming Jail, _ prepared: PreparedJail, nests: Bool) {
         self.prepared = prepared
+        hasInits = prepared.plan.steps.contains { $0.action == .nestCommands }
         control = jail.control.raw
         endDescriptor = jail.process.endDescriptor
         spawner = jail.spawner.raw
@@ -51,6 +53,9 @@ public final class JailHandle: Sendable {
 
     /// Whether its commands have cgroups of their own.
     public var nests: Bool { nesting != nil }
+
+    /// Whether they have pid namespaces of their own instead.
+    public var nestsPids: Bool { nesting == nil && hasInits }
 
     /// Groups for a command; nil on a machine without. Any thread may ask.
     func makeGroups(_ name: String) throws(LaunchFailure) -> CommandGroupsBox? {
@@ -161,6 +166,20 @@ public final class JailHandle: Sendable {
 /// A command's groups, which several parties may hold for a while.
 final class CommandGroupsBox: Sendable {
     let groups: CommandGroups
+    private let entrances: Mutex<DescriptorList>
 
-    init(_ groups: consuming CommandGroups) { self.groups = groups }
+    init(_ groups: consuming CommandGroups) {
+        var own = groups
+        entrances = Mutex(own.takeEntrances())
+        self.groups = own
+    }
+
+    /// The files through which the command enters; none the second time.
+    func takeEntrances() -> DescriptorList {
+        entrances.withLock { list in
+            var taken = DescriptorList()
+            swap(&taken, &list)
+            return taken
+        }
+    }
 }

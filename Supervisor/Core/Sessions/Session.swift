@@ -131,6 +131,12 @@ public final class Session {
         return nextNumber
     }
 
+    /// One that was refused after its start was recorded has had its number.
+    private func takeNumber() -> UInt64 {
+        defer { nextNumber += 1 }
+        return nextNumber
+    }
+
     private func openJail() throws(LaunchFailure) -> SessionJail {
         guard let jail, !jail.isOver else {
             throw failure ?? LaunchFailure(step: "session", remedy: "it is closed: open a new one")
@@ -142,12 +148,12 @@ public final class Session {
     ///
     /// - Throws: `LaunchFailure` where the session is over or cannot make cgroups.
     public func run(_ request: SessionRequest) throws(LaunchFailure) -> SessionCommand {
+        let number = takeNumber()
         let jail = try openJail()
-        let spare = try takeSpare(jail, hasOwnLimits: request.memory != nil || request.pids != nil)
+        let spare = try takeSpare(jail, memory: request.memory, pids: request.pids)
         let command = SessionCommand(
-            id: nextNumber, request, jail: jail, spare: spare, ownsJail: isForOne,
+            id: number, request, jail: jail, spare: spare, ownsJail: isForOne,
             masked: prepared.maskedValues + request.secrets, guarantees: guarantees, loop: loop, dispose: disposing)
-        nextNumber += 1
         commands[command.id] = command
         command.whenEnded { [weak self, unowned command] in self?.finished(command) }
         if runningCount < limits.concurrent { start(command) } else { waiting.append(command) }
@@ -165,6 +171,7 @@ public final class Session {
     /// - Throws: `LaunchFailure` where the session is over, has too many terminals, or cannot make cgroups. What fails later
     ///   is the terminal's outcome.
     public func open(_ request: TerminalRequest) throws(LaunchFailure) -> SessionTerminal {
+        let number = takeNumber()
         guard let jail, !jail.isOver else {
             throw failure ?? LaunchFailure(step: "session", remedy: "it is closed: open a new one")
         }
@@ -173,11 +180,10 @@ public final class Session {
                 step: "terminal", object: id, remedy: "\(limits.terminals) terminals are open already: close one")
         }
         let terminal = SessionTerminal(
-            id: nextNumber, request, jail: jail,
-            spare: try takeSpare(jail, hasOwnLimits: request.memory != nil || request.pids != nil),
+            id: number, request, jail: jail,
+            spare: try takeSpare(jail, memory: request.memory, pids: request.pids),
             masked: prepared.maskedValues + request.secrets,
             guarantees: guarantees, loop: loop, dispose: disposing)
-        nextNumber += 1
         terminals[terminal.id] = terminal
         terminal.whenEnded { [weak self, unowned terminal] in self?.finished(terminal) }
         terminal.start(searchPath: prepared.searchPath)
@@ -198,7 +204,7 @@ public final class Session {
             endedTerminals.removeAll { $0 == id }
         }
         guard commands[id]?.state == .ended else { return }
-        commands[id] = nil
+        commands.removeValue(forKey: id)?.beForgotten()
         ended.removeAll { $0 == id }
     }
 
@@ -219,10 +225,13 @@ public final class Session {
 
     /// What a command gets: what was made before, if it is there. Limits of its own could end a process that stands by, so
     /// such a command has none.
-    private func takeSpare(_ jail: SessionJail, hasOwnLimits: Bool) throws(LaunchFailure) -> Spare {
+    private func takeSpare(_ jail: SessionJail, memory: UInt64?, pids: UInt64?) throws(LaunchFailure) -> Spare {
         if isForOne { return Spare() }
+        let hasOwnLimits = memory != nil || pids != nil
         if !hasOwnLimits, !spares.isEmpty { return spares.removeFirst() }
-        return Spare(groups: try jail.makeGroups(), standby: nil)
+        let spare = Spare(groups: try jail.makeGroups(), standby: nil)
+        try spare.limit(memory: memory, pids: pids)
+        return spare
     }
 
     /// Removing groups takes as long as a report: nobody waits for it.
@@ -275,13 +284,13 @@ public final class Session {
             let place = ended.firstIndex(where: { commands[$0]?.hasSurvivors != true })
         else { return }
         let oldest = ended.remove(at: place)
-        commands[oldest] = nil
+        commands.removeValue(forKey: oldest)?.beForgotten()
         whenForgotten?(oldest)
     }
 
     private func prepareSpares() {
         loop.later { [weak self] in
-            guard let self, let jail, !jail.isOver, jail.nests else { return }
+            guard let self, let jail, !jail.isOver, jail.nests || jail.nestsPids else { return }
             while spares.count + orderedSpares < limits.spares {
                 orderedSpares += 1
                 jail.makeSpare { [weak self] spare in

@@ -70,6 +70,9 @@ public final class SessionCommand {
     private var standby: Standby?
     /// Whether the jail is its own: what that counts is what it used, and its end is the jail's.
     private let ownsJail: Bool
+    /// Whether the init of its own pid namespace lives, and so maybe something that it left running.
+    private var initIsAlive = false
+    private var initWatch: EventLoop.Watch?
     /// Microseconds of processor time that its jail's set-up took.
     private var setUpTime: UInt64 = 0
     /// What its jail counted, once that is being ended.
@@ -116,7 +119,10 @@ public final class SessionCommand {
         errors = CommandStream(limit: request.outputLimit, masked: masked, loop: loop, changed: changed)
     }
 
-    deinit { if let groups { dispose(groups) } }
+    deinit {
+        unwatchInit()
+        if let groups { dispose(groups) }
+    }
 
     /// Orders it. What fails here is its outcome too.
     func start(searchPath: [String], null: Int32) {
@@ -129,18 +135,12 @@ public final class SessionCommand {
     }
 
     private func order(searchPath: [String], null: Int32) throws(LaunchFailure) {
-        if request.memory != nil || request.pids != nil {
-            guard let groups else {
-                throw LaunchFailure(step: "cgroups", remedy: "without cgroups a command has no limits of its own")
-            }
-            try groups.groups.limit(memory: request.memory, pids: request.pids)
-        }
         let theirOutput = try output.open()
         let theirErrors = try errors.open()
         let command = CommandRequest(
             candidates: candidates(request.arguments.first ?? "", in: searchPath),
             arguments: request.arguments, environment: request.environment, directory: request.directory,
-            hasOwnLimits: request.memory != nil || request.pids != nil)
+            hasOwnLimits: request.memory != nil || request.pids != nil, isBackground: request.isBackground)
         guard request.input != .none else {
             return try start(command, descriptors: (null, theirOutput.raw, theirErrors.raw))
         }
@@ -152,16 +152,17 @@ public final class SessionCommand {
         try start(command, descriptors: (theirInput.raw, theirOutput.raw, theirErrors.raw))
     }
 
-    /// By the process that stands by for it, else by the spawner.
+    /// By the process that stands by for it, by the init of its own pid namespace, else by the spawner.
     private func start(_ command: CommandRequest, descriptors: (Int32, Int32, Int32)) throws(LaunchFailure) {
-        if let standby {
-            try standby.become(command, descriptors: descriptors)
-            return began(standby.pid)
+        let answer = SessionJail.Starting(
+            started: { [self] pid in began(pid) }, failed: { [self] failure in fail(failure) })
+        if standby == nil, !ownsJail, jail.nestsPids { standby = try jail.makeStandby(nil, answer) }
+        guard let standby else {
+            let entrances = groups?.takeEntrances() ?? DescriptorList()
+            return try jail.start(command, descriptors: descriptors, groups: entrances.raw, answer)
         }
-        try jail.start(
-            command, descriptors: descriptors, groups: groups?.groups.entrances.raw ?? [],
-            SessionJail.Starting(
-                started: { [self] pid in began(pid) }, failed: { [self] failure in fail(failure) }))
+        try standby.take(command, descriptors: descriptors)
+        if let pid = standby.pid { began(pid) }
     }
 
     /// Ends it before its turn came.
@@ -203,7 +204,9 @@ public final class SessionCommand {
         // What comes before its pid is known waits for it: its output may be there before.
         if state == .starting { return earlySignals.append(number) }
         if number == Signal.kill, let groups { groups.groups.kill() }
-        guard state == .running, let pid else { return }
+        guard let pid, state == .running || initIsAlive else { return }
+        // An init takes with it whatever there is; any other signal it passes on.
+        if initIsAlive, number != Signal.kill, let standby { return try standby.signal(number) }
         try jail.signal(number, to: pid)
     }
 
@@ -229,7 +232,13 @@ public final class SessionCommand {
     public var produced: (output: UInt64, errors: UInt64) { (output.capture.total, errors.capture.total) }
 
     /// Whether something that it left running goes on.
-    var hasSurvivors: Bool { state == .ended && groups.map { !$0.groups.isEmpty } ?? false }
+    var hasSurvivors: Bool { state == .ended && (initIsAlive || groups.map { !$0.groups.isEmpty } ?? false) }
+
+    /// What it left running ends.
+    func beForgotten() {
+        unwatchInit()
+        standby?.close()
+    }
 
     /// What it used, and while it runs, what it has used so far.
     public var usage: CgroupUsage {
@@ -264,9 +273,34 @@ public final class SessionCommand {
             timer = loop.after(milliseconds: limit) { [weak self] in self?.stop(for: .timeout) }
         }
         watchProcessorTime(used: 0)
-        jail.whenDead(pid) { [self] death in died(death) }
+        initIsAlive = standby?.isInit ?? false
+        watchInit()
+        jail.whenDead(pid) { [self] death in
+            initIsAlive = false
+            died(standby?.death(death) ?? death)
+            if state == .ended { beForgotten() }
+        }
         for number in earlySignals { try? kill(number) }
         earlySignals = []
+    }
+
+    /// An init tells of the command's end before its own.
+    private func watchInit() {
+        guard initIsAlive, let socket = standby?.descriptor else { return }
+        initWatch = try? loop.watch(socket, .readable) { [weak self] _ in
+            guard let self else { return }
+            unwatchInit()
+            guard case .exited(_, let status, let cpu, let memory)? = standby?.report() else { return }
+            let death = SessionJail.Death(status: status, cpuMicroseconds: cpu, peakMemory: memory)
+            if request.isBackground { return died(death) }
+            // What is left dies now, which takes the kernel a moment, and is not waited for any longer.
+            _ = loop.after(Self.patience) { [weak self] in self?.died(death) }
+        }
+    }
+
+    private func unwatchInit() {
+        if let initWatch { loop.unwatch(initWatch) }
+        initWatch = nil
     }
 
     private func watchProcessorTime(used: UInt64) {
@@ -301,6 +335,7 @@ public final class SessionCommand {
     }
 
     private func died(_ death: SessionJail.Death) {
+        guard self.death == nil, state != .ended else { return }
         outcome.durationMilliseconds = (monotonicNanoseconds() - startedAt + 500_000) / 1_000_000
         cancelTimers()
         // What it leaves behind dies with it, unless it was started to go on.
@@ -327,7 +362,12 @@ public final class SessionCommand {
     private func finish() {
         guard state != .ended, let death else { return }
         outcome.usage = death.usage(counted)
-        if let failure = standby?.failure() { return fail(failure) }
+        let failure = standby?.failure()
+        if !initIsAlive {
+            unwatchInit()
+            standby?.close()
+        }
+        if let failure { return fail(failure) }
         outcome.end(waitStatus: death.status, killedFor: killedFor)
         end()
     }

@@ -70,25 +70,47 @@ final class SessionJail {
     /// Makes groups for a command to come, and a process in them, and calls back; with nil where that fails, which is told when
     /// a command needs them.
     func makeSpare(_ then: @escaping (Spare?) -> Void) {
+        if nestsPids { return standBy(nil, then) }
         let jail = jail, name = nextGroupName()
         workers.perform({ () -> CommandGroupsBox? in try? jail.makeGroups(name) }) { [weak self] groups in
             guard let self, let groups, !isOver else { return then(nil) }
-            do throws(LaunchFailure) { try standBy(groups, then) } catch { then(nil) }
+            standBy(groups, then)
         }
     }
 
-    private func standBy(_ groups: CommandGroupsBox, _ then: @escaping (Spare?) -> Void) throws(LaunchFailure) {
+    private func standBy(_ groups: CommandGroupsBox?, _ then: @escaping (Spare?) -> Void) {
+        var standby: Standby?
+        do throws(LaunchFailure) {
+            standby = try makeStandby(
+                groups,
+                Starting(
+                    started: { _ in then(standby.map { Spare(groups: groups, standby: $0) }) },
+                    failed: { _ in then(nil) }))
+        } catch {
+            then(nil)
+        }
+    }
+
+    /// Orders a process that stands by, or the init of a command's pid namespace; it takes the command even before it is there.
+    func makeStandby(_ groups: CommandGroupsBox?, _ answer: Starting) throws(LaunchFailure) -> Standby {
+        if isOver { throw Self.over }
         var pair = try step("socket") { () throws(Errno) in try makeSocketPair() }
         let theirs = try step("socket") { () throws(Errno) in try pair.takeWriting() }
-        try jail.orderStandby(socket: theirs.raw, groups: groups.groups.entrances.raw)
-        var ours: Descriptor? = try step("socket") { () throws(Errno) in try pair.takeReading() }
+        let entrances = groups?.takeEntrances() ?? DescriptorList()
+        try jail.orderStandby(socket: theirs.raw, groups: entrances.raw)
+        let standby = Standby(
+            pid: nil, socket: try step("socket") { () throws(Errno) in try pair.takeReading() }, isInit: nestsPids)
         starting.append(
             Starting(
                 started: { pid in
-                    guard let socket = ours.take() else { return then(nil) }
-                    then(Spare(groups: groups, standby: Standby(pid: pid, socket: socket)))
-                }, failed: { _ in then(nil) }))
+                    standby.began(pid)
+                    answer.started(pid)
+                }, failed: answer.failed))
+        return standby
     }
+
+    /// Whether commands have pid namespaces of their own.
+    var nestsPids: Bool { jail.nestsPids }
 
     /// Whether commands have groups of their own.
     var nests: Bool { jail.nests }

@@ -86,12 +86,6 @@ public final class SessionTerminal {
     }
 
     private func order(searchPath: [String]) throws(LaunchFailure) {
-        if request.memory != nil || request.pids != nil {
-            guard let groups else {
-                throw LaunchFailure(step: "cgroups", remedy: "without cgroups a command has no limits of its own")
-            }
-            try groups.groups.limit(memory: request.memory, pids: request.pids)
-        }
         var pair = try jail.makeTerminal(size)
         let slave = try step("terminal") { () throws(Errno) in try pair.takeSlave() }
         let master = try step("terminal") { () throws(Errno) in try pair.takeMaster() }
@@ -99,16 +93,19 @@ public final class SessionTerminal {
             candidates: candidates(request.arguments.first ?? "", in: searchPath), arguments: request.arguments,
             environment: request.completeEnvironment, directory: request.directory, controllingTerminal: true,
             hasOwnLimits: request.memory != nil || request.pids != nil)
+        let answer = SessionJail.Starting(
+            started: { [self] pid in began(pid) }, failed: { [self] failure in fail(failure) })
+        let streams = (slave.raw, slave.raw, slave.raw)
+        if standby == nil, jail.nestsPids { standby = try jail.makeStandby(nil, answer) }
         if let standby {
-            try standby.become(command, descriptors: (slave.raw, slave.raw, slave.raw))
+            try standby.take(command, descriptors: streams)
             end.open(master)
             watchIdleness()
-            return began(standby.pid)
+            if let pid = standby.pid { began(pid) }
+            return
         }
-        try jail.start(
-            command, descriptors: (slave.raw, slave.raw, slave.raw), groups: groups?.groups.entrances.raw ?? [],
-            SessionJail.Starting(
-                started: { [self] pid in began(pid) }, failed: { [self] failure in fail(failure) }))
+        let entrances = groups?.takeEntrances() ?? DescriptorList()
+        try jail.start(command, descriptors: streams, groups: entrances.raw, answer)
         end.open(master)
         watchIdleness()
     }
@@ -184,6 +181,7 @@ public final class SessionTerminal {
             use()
             if number == Signal.kill { return kill() }
             guard let raw = end.raw, let pid else { return }
+            if let standby, standby.isInit { return try standby.signal(number, foregroundOf: raw) }
             try jail.signalForeground(number, of: raw, or: pid)
         }
     }
@@ -255,16 +253,15 @@ public final class SessionTerminal {
                 kill()
             }
         }
-        jail.whenDead(pid) { [self] death in died(death) }
+        jail.whenDead(pid) { [self] death in died(standby?.death(death) ?? death) }
         for number in earlySignals { try? signal(number) }
         earlySignals = []
     }
 
-    /// Without cgroups, whoever made a session of its own is out of reach until the jail ends.
     private func kill() {
         guard state == .running, death == nil, let pid else { return }
         groups?.groups.kill()
-        if groups == nil, let raw = end.raw { try? jail.signalForeground(Signal.kill, of: raw, or: pid) }
+        // Its own, or its init's, which takes all with it.
         try? jail.signal(Signal.kill, to: pid)
     }
 
@@ -285,7 +282,9 @@ public final class SessionTerminal {
     private func finish() {
         guard state != .ended, let death else { return }
         outcome.usage = death.usage(groups?.groups.usageWithTime())
-        if let failure = standby?.failure() { return fail(failure) }
+        let failure = standby?.failure()
+        standby?.close()
+        if let failure { return fail(failure) }
         outcome.end(waitStatus: death.status, killedFor: killedFor)
         finishUp()
     }
