@@ -69,7 +69,8 @@ struct DirectoryLoader: ~Copyable {
         needsPath = needsPath || (!isFree && given.needsPath(listing.frame))
         path.removeAll(keepingCapacity: true)
         if needsPath { path = job.path() }
-        let entersMore = job.depth < options.depths.upperBound
+        // What lies in a directory that is entered from here is two levels below this one.
+        let entersMore = job.depth + 2 <= options.depths.upperBound
         let directoryLength = path.count
         var kept = 0
         for index in items.indices {

@@ -49,4 +49,11 @@ public struct IgnoreVerdict: Sendable, Equatable {
     public var source: [UInt8]
     /// The rule's line in it, from 1.
     public var line: Int
+
+    /// Makes one.
+    public init(isIgnored: Bool, source: [UInt8], line: Int) {
+        self.isIgnored = isIgnored
+        self.source = source
+        self.line = line
+    }
 }

@@ -11,6 +11,7 @@ internal import Linux
     let root: Root
     let options: WalkOptions
     let given: GivenRules
+    private let opener: DirectoryOpener
     private let monitor = Monitor()
 
     // All that follows is guarded by the monitor.
@@ -32,6 +33,9 @@ internal import Linux
         var directory = 0
         var pathLength: Int
         var isEntered = false
+        /// Where the front was when the directory was opened again.
+        var reached = -1
+        var needsDirectory: Bool { node.open == nil && position < node.listing.items.count && reached != position }
     }
 
     /// Bytes that may be read ahead of the front; twice as many where they are next to it.
@@ -50,7 +54,9 @@ internal import Linux
         self.root = root
         self.options = options
         given = GivenRules(options.ignore)
-        kept.limit = max(1, options.maxOpenDirectories)
+        kept.limit = max(2, options.maxOpenDirectories)
+        opener = DirectoryOpener(
+            root: root, staysOnFileSystem: options.staysOnFileSystem, steps: min(32, kept.limit / 2))
         let directory = try root.open(base, [.readOnly, .directory])
         let node = WalkNode(parent: nil, name: base, depth: 0, isFollowedLink: false)
         node.listing.frame = try framesAbove(base)
@@ -105,7 +111,7 @@ internal import Linux
             node.listing = Listing()
             node.open = nil
         }
-        kept.nodes = []
+        kept = OpenDirectories()
         monitor.wakeAll()
     }
 
@@ -122,6 +128,18 @@ internal import Linux
             }
             switch level.node.state {
             case .loaded:
+                if options.keepsDirectories, level.needsDirectory {
+                    if !batch.entries.isEmpty { return hand(&batch) }
+                    // Where that fails, its files are opened by their paths.
+                    let position = level.position
+                    front[front.count - 1].reached = position
+                    level.node.state = .claimed
+                    _ = try? reach(level.node)
+                    if isFinished { break }
+                    level.node.state = .loaded
+                    if waiting > 0 { monitor.wakeAll() }
+                    continue
+                }
                 fill(&batch, limit)
                 if batch.entries.count >= limit || batch.bytes.count >= 1 << 18 { return hand(&batch) }
             case .failed(let error):
@@ -171,7 +189,7 @@ internal import Linux
         if error == .missing && node.parent != nil { return result.vanished += 1 }
         // With `RESOLVE_NO_XDEV` and a single name that is no link, only a mount point leads out.
         if error == .outside, options.staysOnFileSystem { return result.mountPoints += 1 }
-        if error == .system(.again) && options.followsLinks { return result.loops += 1 }
+        if error == .system(.loop) { return result.loops += 1 }
         result.directoriesUnreadable += 1
         if result.unreadable.count < WalkSummary.mostSamples {
             var path = node.path
@@ -184,6 +202,8 @@ internal import Linux
 
     /// A directory worth reading ahead, now claimed.
     private func claim() -> WalkNode? {
+        // Those that are read ahead are kept open until their files were handed out.
+        if options.keepsDirectories, kept.count >= kept.limit / 2 { return nil }
         var node: WalkNode?
         if ahead < Self.mostAhead {
             while let last = unread.last, !last.hasUnclaimed { unread.removeLast() }
@@ -202,68 +222,58 @@ internal import Linux
         let job = LoadJob(
             path: { node.path }, baseLength: options.base.isEmpty ? 0 : options.base.count + 1, depth: node.depth,
             frame: node.parent?.listing.frame ?? node.listing.frame)
-        let held = node.open
-        var above = node.parent
-        // Where the directories above were closed, the way starts at the nearest that was not.
-        while let here = above, here.open == nil { above = here.parent }
-        let start = node.isFollowedLink ? nil : above?.open
-        let from = node.isFollowedLink ? nil : above
-        monitor.unlock()
         var outcome: Result<Listing, TreeError>
-        var directory = held
         var identity = node.identity
         do throws(TreeError) {
-            let opened: OpenDirectory
-            if let held { opened = held } else { opened = try open(node, start, from) }
+            let directory = try reach(node)
+            monitor.unlock()
+            defer { monitor.lock() }
             if options.followsLinks {
-                identity = (try? entryStatus(of: opened.descriptor.raw))?.identity
-                if let identity, node.isFollowedLink, node.isBelow(identity) { throw .system(.again) }
+                identity = (try? entryStatus(of: directory.descriptor.raw))?.identity
+                if let identity, node.isFollowedLink, node.isBelow(identity) { throw .system(.loop) }
             }
-            outcome = .success(try loader.load(opened.descriptor.raw, job))
-            directory = opened
+            outcome = .success(try loader.load(directory.descriptor.raw, job))
         } catch { outcome = .failure(error) }
-        monitor.lock()
-        publish(node, outcome, directory, identity)
+        publish(node, outcome, identity)
     }
 
-    private func open(_ node: WalkNode, _ start: OpenDirectory?, _ from: WalkNode?) throws(TreeError) -> OpenDirectory {
-        var path: [UInt8]
-        var links = LinkPolicy.refuse
-        if let start, let from {
-            if from === node.parent {
-                path = node.name
-            } else {
-                path = Array(node.path.dropFirst(from.path.count).dropLast())
+    /// A node's directory, opened where it is not open, with the lock given back meanwhile. It and those on the way to
+    /// it stay open.
+    private func reach(_ node: WalkNode) throws(TreeError) -> OpenDirectory {
+        if let open = node.open { return open }
+        var chain = OpenedChain()
+        for attempt in 0... {
+            var above = node.parent
+            while let here = above, here.open == nil { above = here.parent }
+            var from: (WalkNode, OpenDirectory)?
+            if let above, let open = above.open { from = (above, open) }
+            do throws(TreeError) {
+                monitor.unlock()
+                defer { monitor.lock() }
+                chain = try opener.open(node, from: from)
+                break
+            } catch {
+                guard attempt == 0, error == .system(.tooManyFiles) else { throw error }
+                kept.closeAll()
             }
-            return OpenDirectory(
-                try root.open(
-                    path, [.readOnly, .directory], links: links, from: start.descriptor.raw,
-                    staysOnFileSystem: options.staysOnFileSystem))
         }
-        path = Array(node.path.dropLast())
-        links = .followInside
-        return OpenDirectory(
-            try root.open(
-                path, [.readOnly, .directory], links: links, staysOnFileSystem: options.staysOnFileSystem))
+        guard let last = chain.nodes.last?.directory else { throw .missing }
+        if !isFinished { for (node, directory) in chain.nodes { kept.keep(directory, for: node) } }
+        return last
     }
 
-    private func publish(
-        _ node: WalkNode, _ outcome: Result<Listing, TreeError>, _ directory: OpenDirectory?, _ identity: FileIdentity?
-    ) {
+    private func publish(_ node: WalkNode, _ outcome: Result<Listing, TreeError>, _ identity: FileIdentity?) {
         if isFinished { return }
         switch outcome {
-        case .failure(let error): node.state = .failed(error)
+        case .failure(let error):
+            node.state = .failed(error)
+            kept.drop(node)
         case .success(let listing):
             node.listing = listing
             node.identity = identity
             node.state = .loaded
             if !listing.directories.isEmpty { unread.append(node) }
-            let isNeeded = !listing.directories.isEmpty || (options.keepsDirectories && !listing.items.isEmpty)
-            if isNeeded, let directory {
-                if node.open == nil { kept.keep(directory, for: node) }
-            } else {
-                kept.drop(node)
-            }
+            if listing.directories.isEmpty && !(options.keepsDirectories && !listing.items.isEmpty) { kept.drop(node) }
             if front.last?.node !== node {
                 node.aheadCost = listing.cost
                 ahead += node.aheadCost
@@ -358,35 +368,5 @@ internal import Linux
         level.node.children = []
         if unread.last === level.node { unread.removeLast() }
         path.removeSubrange((front.last?.pathLength ?? 0)...)
-    }
-}
-
-/// The directories that stay open. The longest open are closed first: those nearest to the root.
-private struct OpenDirectories {
-    var limit = 1
-    var nodes: [WalkNode] = []
-    private var count = 0
-
-    mutating func keep(_ directory: OpenDirectory, for node: WalkNode) {
-        if count >= limit {
-            nodes.removeAll { $0.open == nil }
-            let surplus = nodes.count - limit / 2
-            if surplus > 0 {
-                for node in nodes.prefix(surplus) { node.open = nil }
-                nodes.removeFirst(surplus)
-            }
-            count = nodes.count
-        } else if nodes.count > 4 * limit {
-            nodes.removeAll { $0.open == nil }
-        }
-        node.open = directory
-        nodes.append(node)
-        count += 1
-    }
-
-    mutating func drop(_ node: WalkNode) {
-        if node.open == nil { return }
-        node.open = nil
-        count -= 1
     }
 }
