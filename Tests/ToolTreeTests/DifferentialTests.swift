@@ -74,10 +74,13 @@ import ToolTree
             ("--max-depth 2", { $0.depths = 1...2 }),
             ("-g '*.c'", { $0.filter = try PathFilter([bytes("*.c")]) }),
             ("-g '!a'", { $0.filter = try PathFilter([bytes("!a")]) }),
-            ("-g '/t1*/*/' --hidden", {
-                $0.filter = try PathFilter([bytes("/t1*/*/")])
-                $0.includesHidden = true
-            }),
+            (
+                "-g '/t1*/*/' --hidden",
+                {
+                    $0.filter = try PathFilter([bytes("/t1*/*/")])
+                    $0.includesHidden = true
+                }
+            ),
             ("-g 'foo*/**'", { $0.filter = try PathFilter([bytes("foo*/**")]) }),
             ("-g '{a,foo}*' -g '!*.o'", { $0.filter = try PathFilter([bytes("{a,foo}*"), bytes("!*.o")]) }),
             ("-t c", { $0.types = try TypeFilter(include: ["c"]) }),

@@ -13,19 +13,24 @@ struct RandomTree {
         ].map { Array($0.utf8) }
     /// Names whose bytes mean something in patterns, and one that is not UTF-8.
     private static let oddNames: [[UInt8]] =
-        ["x y", "x ", "#a", "!b", "a*b", "[a]", "a?b", "{a,b}", "tr\\", "\t", "a\\b"].map { Array($0.utf8) } + [[0xff, 0x61]]
+        ["x y", "x ", "#a", "!b", "a*b", "[a]", "a?b", "{a,b}", "tr\\", "\t", "a\\b"].map { Array($0.utf8) } + [
+            [0xff, 0x61]
+        ]
     private static let plainPieces = [
         "*", "*.c", "*.o", "f*", "?", "a?", "[ab]", "[!a]*", "*a*", "foo*", "[a-c]?", "*.tar.*", "b*r",
     ]
     private static let pieces = [
         "a", "b", "c", "o", "f", ".", "*", "?", "**", "[ab]", "[!a]", "[^b]", "[a-c]", "[[:alpha:]]", "[[:punct:]]",
-        "[]a]", "[a", "\\", "\\a", "\\*", "\\ ", " ", "[a-", "[[:bad:]]", "[\\]]", "[!]]", "{a,b}", "-", "[--0]", "[a-]",
+        "[]a]", "[a", "\\", "\\a", "\\*", "\\ ", " ", "[a-", "[[:bad:]]", "[\\]]", "[!]]", "{a,b}", "-", "[--0]",
+        "[a-]",
         "\\[", "[[a]", "x", "foo", "bar", "[[:space:]]", "#", "!", "[*]", "é", "[z-a]", "[[:x]",
     ]
     private static let endings = ["\\", "//", "\t", "\r", "  ", "\\  ", "\\ ", "/ ", "\0x"]
 
     mutating func chance(_ percent: Int) -> Bool { Int.random(in: 0..<100, using: &generator) < percent }
-    mutating func one<Element>(of list: [Element]) -> Element { list[Int.random(in: 0..<list.count, using: &generator)] }
+    mutating func one<Element>(of list: [Element]) -> Element {
+        list[Int.random(in: 0..<list.count, using: &generator)]
+    }
 
     mutating func name() -> [UInt8] {
         one(of: isGitOnly ? Self.names + Self.oddNames : Self.names)

@@ -9,7 +9,9 @@ import ToolTree
 @Suite struct WalkTests {
     @Test func orderIsNameByName() throws {
         let tree = try TemporaryTree()
-        for name in ["a.txt", "a/z", "a/b/c", "a-b", "A", "longer-than-eight-2", "longer-than-eight-1", "longer-t", ".h"] {
+        for name in [
+            "a.txt", "a/z", "a/b/c", "a-b", "A", "longer-than-eight-2", "longer-than-eight-1", "longer-t", ".h",
+        ] {
             try tree.make(name)
         }
         let expected = [
@@ -32,7 +34,11 @@ import ToolTree
         try tree.make("x/.ignore", "/other\n")
         #expect(try paths(try tree.root()) { $0.base = bytes("./x//y/") } == ["x/y/two", "x/y/z/three"])
         #expect(try paths(try tree.root()) { $0.depths = 2...3 } == ["x/one", "x/y/two"])
-        let walk = try Walk(try tree.root(), { var options = WalkOptions(); options.depths = 1...2; return options }())
+        let walk = try Walk(
+            try tree.root(),
+            {
+                var options = WalkOptions(); options.depths = 1...2; return options
+            }())
         #expect(walk.forEach { _ in true }.directoriesTooDeep == 1)
         #expect(!walk.summary.isComplete)
         #expect(throws: TreeError.missing) { try paths(try tree.root()) { $0.base = bytes("nothing") } }
@@ -166,6 +172,33 @@ import ToolTree
         try tree.make("file")
         let summary = try Walk(try tree.root()).forEach { _ in true }
         #expect(summary.entries == 1 && summary.ignoreFilesUnread == 1 && !summary.isComplete)
+    }
+
+    @Test func oneLargeIgnoreFileUnderManyNames() throws {
+        let tree = try TemporaryTree()
+        // Three megabytes, which take about twelve: a deep tree of hard links to it must not take a hundred times that.
+        try tree.make("rules", String(repeating: "x", count: 3 << 20) + "\n")
+        for depth in 1...100 { try tree.make(String(repeating: "d/", count: depth) + "f") }
+        _ = try tree.shell("find d -type d -exec ln rules '{}/.ignore' ';'")
+        let summary = try Walk(try tree.root()).forEach { _ in true }
+        #expect(summary.entries == 101 && summary.ignoreFilesUnread == 95 && !summary.isComplete)
+    }
+
+    @Test func linksThatMultiplyATree() throws {
+        let tree = try TemporaryTree()
+        // Each level shows the next one twice: 2^30 directories.
+        for level in 0..<30 {
+            try tree.make("l\(level)/")
+            try tree.link("l\(level)/a", to: "../l\(level + 1)")
+            try tree.link("l\(level)/b", to: "../l\(level + 1)")
+        }
+        try tree.make("l30/f")
+        var options = WalkOptions()
+        options.followsLinks = true
+        options.base = bytes("l0")
+        options.maxDirectories = 1000
+        let summary = try Walk(try tree.root(), options).forEach { _ in true }
+        #expect(summary.directories == 1000 && summary.directoriesLeftOut == 1 && !summary.isComplete)
     }
 
     @Test func aTreeThatChangesWhileItIsWalked() throws {

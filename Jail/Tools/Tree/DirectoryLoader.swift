@@ -2,6 +2,7 @@
 // it holds no lock and changes nothing that others see.
 internal import Glibc
 internal import Linux
+internal import Synchronization
 
 /// A name in a directory: 16 bytes, since there may be millions.
 struct Item {
@@ -26,7 +27,8 @@ struct Listing {
     /// The rules for what lies in it.
     var frame: IgnoreFrame?
 
-    var cost: Int { names.count + items.count * 16 + statuses.count * 64 + 256 }
+    /// About how many bytes of memory it takes, with the rules that were read for it.
+    var cost = 0
 }
 
 /// A directory to read.
@@ -38,17 +40,26 @@ struct LoadJob {
     var frame: IgnoreFrame?
 }
 
+/// Says to all workers that the walk is over, also to one that is busy.
+final class StopFlag: Sendable {
+    private let value = Atomic(false)
+    var isSet: Bool { value.load(ordering: .relaxed) }
+    func set() { value.store(true, ordering: .relaxed) }
+}
+
 struct DirectoryLoader: ~Copyable {
     private let root: Root
     private let options: WalkOptions
     private let given: GivenRules
     private let reader: IgnoreReader
+    private let stop: StopFlag
     private let buffer = EntryBuffer()
     private var names: [UInt8] = []
     private var items: [Item] = []
     private var path: [UInt8] = []
 
-    init(root: Root, options: WalkOptions, given: GivenRules) {
+    init(root: Root, options: WalkOptions, given: GivenRules, stop: StopFlag) {
+        self.stop = stop
         self.root = root
         self.options = options
         self.given = given
@@ -74,13 +85,16 @@ struct DirectoryLoader: ~Copyable {
         let directoryLength = path.count
         var kept = 0
         for index in items.indices {
+            // Many names under many rules take their time, which nobody waits for any more.
+            if index & 255 == 255, stop.isSet { throw .system(.interrupted) }
             var item = items[index]
             if item.kind == .unknown { item.kind = kind(of: item, in: directory) }
             if options.followsLinks, item.kind == .symlink {
                 appendName(item, to: directoryLength)
                 resolve(&item, &listing.counts)
             }
-            if item.kind == .directory ? !entersMore && !options.kinds.contains(.directories)
+            if item.kind == .directory
+                ? !entersMore && !options.kinds.contains(.directories)
                 : !options.kinds.holds(item.kind)
             {
                 if item.kind == .directory, shows(item, needsPath, directoryLength, isFree, job, listing.frame) {
@@ -97,6 +111,8 @@ struct DirectoryLoader: ~Copyable {
         if options.order == .name { sort() }
         if options.wantsStatus || options.sizes != nil { readStatuses(directory, &listing) }
         store(in: &listing, entersMore)
+        listing.cost = 256 + listing.names.count + listing.items.count * 16 + listing.statuses.count * 64
+        if let frame = listing.frame, frame !== job.frame { listing.cost += frame.ownCost }
         return listing
     }
 

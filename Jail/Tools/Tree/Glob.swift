@@ -54,7 +54,9 @@ private enum Braces {
                 }
                 continue
             }
-            for part in pair.parts.reversed() { open.append(Array(next[..<pair.start]) + next[part] + next[pair.end...]) }
+            for part in pair.parts.reversed() {
+                open.append(Array(next[..<pair.start]) + next[part] + next[pair.end...])
+            }
             guard open.count + done.count <= 2 * Glob.mostAlternatives else { throw .pattern(.tooLarge) }
         }
         return done

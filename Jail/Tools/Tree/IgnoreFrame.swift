@@ -19,6 +19,9 @@ final class IgnoreFrame: Sendable {
     /// Where the rules of the global excludes start.
     private let repositoryBase: Int
     let needsPath: Bool
+    /// About how many bytes of memory its rules take, and those with the ones above.
+    let ownCost: Int
+    let totalCost: Int
 
     struct Files {
         var rg: IgnoreRules?
@@ -41,6 +44,8 @@ final class IgnoreFrame: Sendable {
         inRepository = files.isRepository || parent?.inRepository == true
         repositoryBase = files.isRepository ? base : parent?.repositoryBase ?? 0
         let own = [files.rg, files.plain, files.git, files.exclude]
+        ownCost = own.reduce(256) { $0 + ($1?.cost ?? 0) }
+        totalCost = ownCost + (parent?.totalCost ?? 0)
         needsPath = own.contains { $0?.needsPath == true } || parent?.needsPath == true
     }
 

@@ -41,14 +41,14 @@ struct IgnoreReader: Sendable {
         if names.isEmpty { return above }
         var files = IgnoreFrame.Files()
         if names.contains(.rg), settings.rgIgnore {
-            files.rg = rules(rgName, directory, path, .followInside, &unread)
+            files.rg = rules(rgName, directory, path, .followInside, above, &unread)
         }
         if names.contains(.plain), settings.dotIgnore {
-            files.plain = rules(plainName, directory, path, .followInside, &unread)
+            files.plain = rules(plainName, directory, path, .followInside, above, &unread)
         }
         if names.contains(.git), settings.gitignore {
             // git reads no .gitignore that is a link, since a repository could make it read anything.
-            files.git = rules(gitignoreName, directory, path, .followButLast, &unread)
+            files.git = rules(gitignoreName, directory, path, .followButLast, above, &unread)
         }
         if names.contains(.repository), settings.gitignore || settings.gitExclude,
             let place = try? open(gitName, .path, .followInside, directory, path),
@@ -58,7 +58,8 @@ struct IgnoreReader: Sendable {
             if settings.gitExclude {
                 let common = status.kind == .regular ? commonDirectory(directory, path) : gitName
                 if let common {
-                    files.exclude = rules(common + Array("/info/exclude".utf8), directory, path, .followInside, &unread)
+                    files.exclude = rules(
+                        common + Array("/info/exclude".utf8), directory, path, .followInside, above, &unread)
                 }
             }
         }
@@ -67,14 +68,21 @@ struct IgnoreReader: Sendable {
     }
 
     private func rules(
-        _ name: [UInt8], _ directory: Int32, _ path: [UInt8], _ links: LinkPolicy, _ unread: inout Int
+        _ name: [UInt8], _ directory: Int32, _ path: [UInt8], _ links: LinkPolicy, _ above: IgnoreFrame?,
+        _ unread: inout Int
     ) -> IgnoreRules? {
         do throws(TreeError) {
             let file = try RegularFile(try open(name, [.readOnly, .nonBlocking], links, directory, path))
             guard file.status.size <= settings.largestFile else { throw .tooLong }
-            do throws(Errno) {
-                return IgnoreRules(try file.descriptor.readAll(limit: settings.largestFile), source: path + name)
-            } catch { throw TreeError(error) }
+            let text: [UInt8]
+            do throws(Errno) { text = try file.descriptor.readAll(limit: settings.largestFile) } catch {
+                throw TreeError(error)
+            }
+            guard let rules = IgnoreRules(text, source: path + name) else { return nil }
+            // One small file with many names, one in each of ten thousand levels, is memory all the same.
+            guard rules.cost + (above?.totalCost ?? 0) <= settings.mostMemory else { throw .tooLong }
+            if rules.isCut { unread += 1 }
+            return rules
         } catch {
             // One that is gone, is a directory, or is a link (git's rule) has no rules. Others should have been obeyed.
             if error != .missing && error != .notRegular && error != .link && error != .notDirectory { unread += 1 }

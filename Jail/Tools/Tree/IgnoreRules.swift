@@ -138,6 +138,10 @@ final class IgnoreRules: Sendable {
     let rules: [IgnoreRule]
     /// Where it was read, as a path from the root; empty for what a caller gave.
     let source: [UInt8]
+    /// Whether there were more rules than are read.
+    let isCut: Bool
+    /// About how many bytes of memory it takes.
+    let cost: Int
     /// Whether any rule looks at more than the last component.
     let needsPath: Bool
     // Numbers of rules, by the hash of what a name must be, or must end with; each is followed by older ones.
@@ -162,6 +166,8 @@ final class IgnoreRules: Sendable {
             rest = rest[end...].dropFirst()
         }
         if rules.isEmpty { return nil }
+        isCut = !rest.isEmpty
+        cost = rules.count * 256 + text.count * 4
         var literals: [(hash: UInt32, rule: Int)] = [], suffixes: [(hash: UInt32, rule: Int)] = []
         var general: [Int32] = []
         for (index, rule) in rules.enumerated() {

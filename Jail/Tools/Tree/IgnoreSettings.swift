@@ -20,6 +20,8 @@ public struct IgnoreSettings: Sendable {
     public var extra: [[UInt8]] = []
     /// Larger ignore files are not read, and reported.
     public var largestFile = 4 << 20
+    /// Nor are those with which the rules that hold in one directory would take about more memory, in bytes.
+    public var mostMemory = 64 << 20
 
     /// What git and ripgrep obey by default.
     public init() {}

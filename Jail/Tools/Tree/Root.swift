@@ -66,7 +66,8 @@ public final class Root: Sendable {
         if links == .followButLast { flags.insert(.noFollow) }
         if staysOnFileSystem { resolve.insert(.noCrossDevice) }
         do throws(Errno) {
-            return try Linux.open(terminated: bytes, at: offset, flags, mode: mode, beneath: directory, resolve: resolve)
+            return try Linux.open(
+                terminated: bytes, at: offset, flags, mode: mode, beneath: directory, resolve: resolve)
         } catch { throw TreeError(error) }
     }
 

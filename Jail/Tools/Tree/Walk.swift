@@ -11,6 +11,7 @@ internal import Linux
     let root: Root
     let options: WalkOptions
     let given: GivenRules
+    let stopFlag = StopFlag()
     private let opener: DirectoryOpener
     private let monitor = Monitor()
 
@@ -48,7 +49,8 @@ internal import Linux
         var options = options
         let lower = max(1, options.depths.lowerBound)
         options.depths = lower...max(lower, min(options.depths.upperBound, WalkOptions.deepest))
-        let base = Array(options.base.split(separator: slash).filter { !$0.elementsEqual([dot]) }.joined(separator: [slash]))
+        let base = Array(
+            options.base.split(separator: slash).filter { !$0.elementsEqual([dot]) }.joined(separator: [slash]))
         if options.base.first == slash { throw .absolute }
         options.base = base
         self.root = root
@@ -101,6 +103,7 @@ internal import Linux
 
     private func finish() {
         isFinished = true
+        stopFlag.set()
         // One by one from the deepest, since a chain of ten thousand that goes at once would go by recursion.
         var nodes = unread
         unread = []
@@ -291,6 +294,10 @@ internal import Linux
         if !level.isEntered {
             level.isEntered = true
             front[front.count - 1].isEntered = true
+            if result.directories >= options.maxDirectories {
+                result.directoriesLeftOut = 1
+                return finish()
+            }
             result.add(node.listing.counts)
             ahead -= node.aheadCost
             if waiting > 0, node.aheadCost > 0 { monitor.wakeAll() }

@@ -69,6 +69,8 @@ public struct WalkOptions: Sendable {
     public var maxEntries = Int.max
     /// Whether, after `maxEntries`, the walk goes on to count what it does not show.
     public var countsLeftOut = false
+    /// More directories are not read: links that are followed can make a few of them look like any number.
+    public var maxDirectories = 4_000_000
     /// Of one directory not more names are read.
     public var maxDirectoryEntries = 4_000_000
     /// The byte behind each path of a batch.
@@ -95,6 +97,8 @@ public struct WalkSummary: Sendable {
     public var entriesLeftOut = 0
     /// Directories that were not entered, because of the depth.
     public var directoriesTooDeep = 0
+    /// Directories beyond `maxDirectories`, of which the first ends the walk.
+    public var directoriesLeftOut = 0
     /// Directories of which only the first `maxDirectoryEntries` names were read.
     public var directoriesCut = 0
     /// Directories that could not be opened or read.
@@ -124,7 +128,8 @@ public struct WalkSummary: Sendable {
 
     /// Whether everything that the rules let through was shown.
     public var isComplete: Bool {
-        entriesLeftOut == 0 && directoriesTooDeep == 0 && directoriesCut == 0 && directoriesUnreadable == 0
+        entriesLeftOut == 0 && directoriesLeftOut == 0 && directoriesTooDeep == 0 && directoriesCut == 0
+            && directoriesUnreadable == 0
             && ignoreFilesUnread == 0 && !wasStopped
     }
 

@@ -8,7 +8,7 @@ public struct WalkWorker: ~Copyable {
 
     init(_ walk: Walk) {
         self.walk = walk
-        loader = DirectoryLoader(root: walk.root, options: walk.options, given: walk.given)
+        loader = DirectoryLoader(root: walk.root, options: walk.options, given: walk.given, stop: walk.stopFlag)
     }
 
     /// Gets the next entries in the walk's order, at most `limit`, and fewer where more are not there yet. Returns false
