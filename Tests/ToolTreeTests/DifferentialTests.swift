@@ -12,7 +12,7 @@ import ToolTree
 @Suite struct DifferentialTests {
     private let zero: UInt8 = 0
 
-    @Test(arguments: 0..<8) func gitIgnoresTheSame(round: Int) throws {
+    @Test(arguments: 0..<6) func gitIgnoresTheSame(round: Int) throws {
         var random = RandomTree(isGitOnly: true, generator: seeded("gitIgnoresTheSame \(round)"))
         let tree = try TemporaryTree()
         _ = try tree.shell("git init -q .")
@@ -58,7 +58,7 @@ import ToolTree
         #expect(!ignored.isEmpty)
     }
 
-    @Test(arguments: 0..<8) func ripgrepListsTheSame(round: Int) throws {
+    @Test(arguments: 0..<6) func ripgrepListsTheSame(round: Int) throws {
         var random = RandomTree(isGitOnly: false, generator: seeded("ripgrepListsTheSame \(round)"))
         let tree = try TemporaryTree()
         _ = try tree.shell("git init -q .")

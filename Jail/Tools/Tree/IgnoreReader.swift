@@ -73,14 +73,15 @@ struct IgnoreReader: Sendable {
     ) -> IgnoreRules? {
         do throws(TreeError) {
             let file = try RegularFile(try open(name, [.readOnly, .nonBlocking], links, directory, path))
-            guard file.status.size <= settings.largestFile else { throw .tooLong }
+            let size = Int(file.status.size), memory = above?.totalCost ?? 0
+            // One small file with many names, one in each of ten thousand levels, is memory all the same.
+            guard size <= settings.largestFile, size * 4 + memory <= settings.mostMemory else { throw .tooLong }
             let text: [UInt8]
             do throws(Errno) { text = try file.descriptor.readAll(limit: settings.largestFile) } catch {
                 throw TreeError(error)
             }
             guard let rules = IgnoreRules(text, source: path + name) else { return nil }
-            // One small file with many names, one in each of ten thousand levels, is memory all the same.
-            guard rules.cost + (above?.totalCost ?? 0) <= settings.mostMemory else { throw .tooLong }
+            guard rules.cost + memory <= settings.mostMemory else { throw .tooLong }
             if rules.isCut { unread += 1 }
             return rules
         } catch {
