@@ -58,6 +58,48 @@ import ToolTree
         #expect(!ignored.isEmpty)
     }
 
+    /// Corners that chance seldom finds: each pattern alone, over one small tree.
+    @Test func gitReadsCornersTheSame() throws {
+        let patterns = [
+            "a**/b", "/a**/b", "x/a**/b", "**/a**/b", "\\a**/b", "a**b", "a**/", "a*/**", "a/**/", "a/**/**/b", "**a/b",
+            "a/**b", "***/b", "a/***", "**/**", "/**", "**/", "/", "//", "!", "a//", "a/", "/a", "a/b", "*/b", "?/b",
+            "[^x]/b", "a[/]b", "a[!x]b", "a\\/b", "**\\/b", "a/**\\/b", "a ", "a\\ ", "a  \\", "\\", "a\\", "[", "[a",
+            "[]",
+            "[!]", "[]]", "[a-]", "[-a]", "[a-\\b]", "[[:alpha:]-z]", "[[:alpha:", "[[:alpha:]", "[[a]", "#", "\\#",
+            "\\!a",
+            "*a*b*", "*b", "*.", "ab", "ab*", "*ab", "**ab", "a?", "??", "b/..", "./a", "a/.", ".a", "*a", "x/**/b",
+        ]
+        let names = [
+            "a", "b", "ab", "abb", "a b", "a ", "#", "!a", "]", "-", "[", "\\", "d/a/b", "d/ab/b", "d/axx/y/b", "x/a/b",
+            "x/ab",
+            "x/ay/b", "x/axb", "e/b", "e/x/b", "f/a/a/b", "g/.a", "g/a.", "h/a/", "z/z/z/b",
+        ]
+        let tree = try TemporaryTree()
+        _ = try tree.shell("git init -q .")
+        var asked: [[UInt8]] = []
+        for (index, pattern) in patterns.enumerated() {
+            // Each name at the top of its own small tree, and below others.
+            for name in names {
+                let top = "p\(index)/\(name.contains("/") ? "" : "t/")"
+                try tree.make(bytes(top + name))
+                asked.append(
+                    bytes(top + name).last == UInt8(ascii: "/") ? bytes(top + name).dropLast() : bytes(top + name))
+            }
+            for start in ["", "t/", "d/", "x/"] { try tree.make("p\(index)/\(start).gitignore", pattern + "\n") }
+        }
+        try tree.make(bytes(".git/asked"), Array(asked.joined(separator: [zero])) + [zero])
+        let answer = try tree.shell("git check-ignore --no-index --stdin -z <.git/asked")
+        let ignored = Set(answer.split(separator: zero).map(Array.init))
+        let rules = IgnoreTree(try tree.root(), .git)
+        for path in asked {
+            let isDirectory = path.suffix(4).elementsEqual(bytes("/h/a"))
+            let verdict = try rules.verdict(path, isDirectory: isDirectory)
+            let pattern = patterns[Int(pathText(path).dropFirst().prefix { $0 != "/" }) ?? 0]
+            #expect((verdict?.isIgnored ?? false) == ignored.contains(path), "\(pattern) on \(pathText(path))")
+        }
+        #expect(ignored.count > 300)
+    }
+
     @Test(arguments: 0..<6) func ripgrepListsTheSame(round: Int) throws {
         var random = RandomTree(isGitOnly: false, generator: seeded("ripgrepListsTheSame \(round)"))
         let tree = try TemporaryTree()
