@@ -71,6 +71,8 @@ let jail: [Target] = [
         name: "JailPlanner", dependencies: ["JailPlan", "JailFilters", "Linux", "Machine", "PolicyModel"],
         path: "Jail/Planner",
         swiftSettings: strict),
+    // Edits, diffs and patches of bytes: what files become of it is the caller's.
+    .target(name: "ToolEdit", dependencies: ["CRe2"], path: "Jail/Tools/Edit", swiftSettings: strict),
     .executableTarget(
         name: "jail-init", dependencies: ["JailPlan", "Linux", "CLibcap"], path: "Jail/Init", swiftSettings: strict,
         linkerSettings: staticExecutable),
@@ -178,6 +180,9 @@ let tests: [Target] = [
         swiftSettings: strict),
     .testTarget(
         name: "JournalTests", dependencies: ["Journal", "TestSupport", "journal-fixture"], path: "Tests/JournalTests",
+        swiftSettings: strict),
+    .testTarget(
+        name: "ToolEditTests", dependencies: ["TestSupport", "ToolEdit"], path: "Tests/ToolEditTests",
         swiftSettings: strict),
     .testTarget(
         name: "WireTests", dependencies: ["TestSupport", "Wire"], path: "Tests/WireTests", swiftSettings: strict),

@@ -63,10 +63,11 @@ public struct DirectoryWatch: ~Copyable {
     /// The corresponding C function is `inotify_rm_watch`.
     public borrowing func stop(_ directory: Int32) { _ = inotify_rm_watch(descriptor.raw, directory) }
 
-    /// Takes all that was noticed until now.
+    /// Takes what was noticed until now, as far as that is 64 KB; the descriptor stays readable where there is more. Without an
+    /// end whoever writes faster than this reads would keep the caller here, with ever more memory.
     public mutating func changes() throws(Errno) -> [Change] {
         var changes: [Change] = []
-        while true {
+        for _ in 0..<16 {
             let count: Int
             do throws(Errno) { count = try read(descriptor.raw, into: &buffer) } catch {
                 if error == .again { return changes }
@@ -86,6 +87,7 @@ public struct DirectoryWatch: ~Copyable {
                 rest = rest.dropFirst(16 + length)
             }
         }
+        return changes
     }
 
     /// Takes all that was noticed until now. What it was is not told: events can be lost (IN_Q_OVERFLOW), so whoever waits

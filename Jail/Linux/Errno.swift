@@ -40,6 +40,8 @@ public struct Errno: Error, Hashable, Sendable, RawRepresentable {
     public static let interrupted = Errno(rawValue: EINTR)
     /// Too many levels of symbolic links, or a symbolic link where none may be.
     public static let loop = Errno(rawValue: ELOOP)
+    /// Address already in use: a socket's path is there.
+    public static let addressInUse = Errno(rawValue: EADDRINUSE)
     /// Broken pipe.
     public static let brokenPipe = Errno(rawValue: EPIPE)
     /// Connection reset by peer: it went away with a message unread.

@@ -65,6 +65,6 @@ private func tryRemove(_ directory: String) -> Bool {
         try removeDirectory(directory)
         return true
     } catch {
-        return error != .busy
+        return error == .noEntry
     }
 }

@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <new>
+#include <vector>
 
 struct cre2_pattern {
     RE2 expression;
@@ -46,6 +47,36 @@ void cre2_free(cre2_pattern *pattern) { delete pattern; }
 bool cre2_matches(const cre2_pattern *pattern, const char *text, size_t count) {
     try {
         return RE2::FullMatch(re2::StringPiece(text, count), pattern->expression);
+    } catch (const std::bad_alloc &) {
+        return false;
+    }
+}
+
+int cre2_groups(const cre2_pattern *pattern) { return pattern->expression.NumberOfCapturingGroups(); }
+
+int cre2_group(const cre2_pattern *pattern, const char *name) {
+    try {
+        const auto &names = pattern->expression.NamedCapturingGroups();
+        const auto found = names.find(name);
+        return found == names.end() ? 0 : found->second;
+    } catch (const std::bad_alloc &) {
+        return 0;
+    }
+}
+
+bool cre2_find(const cre2_pattern *pattern, const char *text, size_t count, size_t from, size_t to, ptrdiff_t *places,
+               size_t ranges) {
+    try {
+        const re2::StringPiece whole(text, count);
+        std::vector<re2::StringPiece> pieces(ranges);
+        if (!pattern->expression.Match(whole, from, to, RE2::UNANCHORED, pieces.data(), static_cast<int>(ranges)))
+            return false;
+        for (size_t index = 0; index < ranges; index++) {
+            const bool took_part = pieces[index].data() != nullptr;
+            places[2 * index] = took_part ? pieces[index].data() - text : -1;
+            places[2 * index + 1] = took_part ? places[2 * index] + static_cast<ptrdiff_t>(pieces[index].size()) : -1;
+        }
+        return true;
     } catch (const std::bad_alloc &) {
         return false;
     }

@@ -26,7 +26,8 @@ extension AuditError: CustomStringConvertible {
     /// A sentence for people.
     public var description: String {
         switch self {
-        case .full(let path, let errno): "\(path): no room for the audit log: \(errno.message)"
+        case .full(let path, let errno):
+            "\(path): no room for the audit log: \(errno.message): free some, or give --state"
         case .tampered(let fault): "the audit log was tampered with: \(fault)"
         case .inUse(let path): "\(path): another process writes this audit log"
         case .unsafe(let path): "\(path): not a directory of this user's that only they can write"

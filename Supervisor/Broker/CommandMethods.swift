@@ -105,15 +105,16 @@ extension Broker {
         var request = SessionRequest(
             arguments: allowed.argv, directory: allowed.directory,
             environment: allowed.environment.map { $0.name + "=" + $0.value })
-        let resources = entry.prepared.policy.resources
+        let resources = entry.policy.resources
+        let own = entry.ownLimits(memory: wish.memory, pids: wish.pids, machineMemory: supervisor.machine.memory)
         request.input = wish.input
         request.secrets = allowed.secrets
         request.wallLimit = wish.wall ?? resources.wall?.value
         request.cpuLimit = resources.cpu?.value
         request.outputLimit = resources.output?.value ?? 2 << 20
         request.killsOnOutput = resources.outputAction.value == .kill
-        request.memory = wish.memory
-        request.pids = wish.pids
+        request.memory = own.memory
+        request.pids = own.pids
         request.isBackground = wish.isBackground
         return try record(request, allowed, wish, in: entry, for: call)
     }
@@ -188,11 +189,14 @@ extension Broker {
     /// Records what became of a command.
     func recordEnd(_ outcome: Outcome, output: UInt64, _ started: StartRecord, in entry: OpenSession) {
         entry.touch()
-        records.note(
-            .commandEnded(
-                session: entry.id, number: started.number, at: wallMilliseconds(),
-                report: reportObject(outcome, inline: 0).text
-            ))
+        // With a session that was closed the journal has forgotten its commands.
+        if sessions[entry.id] != nil {
+            records.note(
+                .commandEnded(
+                    session: entry.id, number: started.number, at: wallMilliseconds(),
+                    report: reportObject(outcome, inline: 0).text
+                ))
+        }
         _ = try? records.tell(
             AuditEvent(ended: outcome, output: output, about: started.about, who: started.who),
             masked: entry.prepared.jail.maskedValues)
@@ -203,6 +207,7 @@ extension Broker {
 
     /// Records what a report is about to say of the output.
     private func acknowledge(_ command: SessionCommand, in entry: OpenSession, inline: Int) throws(RpcError) {
+        guard sessions[entry.id] != nil else { return }
         for (isErrors, stream) in [(false, command.outcome.output), (true, command.outcome.errors)] {
             try acknowledge(
                 stream, total: isErrors ? command.produced.errors : command.produced.output, inline, isErrors, command,

@@ -50,7 +50,7 @@ struct CommandWish {
             guard let name = argv.first, !name.isEmpty else { throw params.wrong("argv", "needs a program") }
             subject = .argv(argv)
         case (nil, let string?): subject = .string(string)
-        default: throw RpcError(.invalidParams, "either \"argv\" or \"command\" is needed")
+        default: throw RpcError(.invalidParams, "exactly one of \"argv\" and \"command\" is needed")
         }
         directory = try params.optionalText("cwd")
         environment = limits ? try params.variables("env") : []
@@ -263,7 +263,7 @@ extension Broker {
         guard !wish.environment.isEmpty || wish.wall != nil || wish.memory != nil || wish.pids != nil else {
             return variables
         }
-        var checked = entry.prepared.policy
+        var checked = entry.policy
         do throws(PolicyError) {
             try checked.tighten(
                 to: RequestLimits(
@@ -324,15 +324,27 @@ extension Broker {
 extension OpenSession {
     /// Values of a command's own variables that must not leave.
     func secrets(of wish: CommandWish) -> [String] {
-        wish.environment.isEmpty ? [] : secretValues(of: wish.environment, by: prepared.policy.environment)
+        wish.environment.isEmpty ? [] : secretValues(of: wish.environment, by: policy.environment)
     }
 
     /// The strictest of what its policies said when it was made, and of what they say now.
     func judge(_ request: PolicyDecision.CommandRequest) -> Verdict {
         let first = prepared.engine.judge(request)
         guard let current else { return first }
-        let second = current.judge(request)
-        return second.decision > first.decision ? second : first
+        var second = current.engine.judge(request)
+        guard second.decision == first.decision, second.isRewritten else {
+            return second.decision > first.decision ? second : first
+        }
+        if first.isRewritten, first != second {
+            // To follow one word would be to pass over the other.
+            second.decision = .deny
+            for index in second.evidence.indices {
+                second.evidence[index].decision = .deny
+                second.evidence[index].reason = "its policies were changed, and change this command in two ways"
+                second.evidence[index].remedy = "open a new session"
+            }
+        }
+        return second
     }
 
     /// What an approval for the session is about: exactly these words, there, with these variables, and with input only where it

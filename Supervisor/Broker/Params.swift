@@ -124,6 +124,7 @@ struct Params {
 
     /// A signal, by its name or number; nil where none is given.
     mutating func signal(_ name: String) throws(RpcError) -> Int32? {
+        if case .number(let number)? = value(name), (1...64).contains(number) { return Int32(number) }
         guard let text = try optionalText(name) else { return nil }
         guard let number = Signal.number(text) else { throw wrong(name, "must be a signal's name or number") }
         return number

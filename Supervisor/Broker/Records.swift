@@ -33,7 +33,25 @@ final class Records {
             missing = "there is no place for it: set XDG_STATE_HOME or HOME, or give --state"
             return
         }
-        open(state, copy: copiesAudit ? { line in _ = try? write(2, line[...]) } : nil)
+        open(
+            state,
+            copy: copiesAudit
+                ? { [copied] line in
+                    do throws(Errno) { try Self.writeAll(line) } catch { copied.failure = error }
+                } : nil)
+    }
+
+    /// What became of the copies of audit records.
+    private final class Copies {
+        /// Why one was lost; nil while all are there.
+        var failure: Errno?
+    }
+
+    private let copied = Copies()
+
+    private static func writeAll(_ line: [UInt8]) throws(Errno) {
+        var rest = line[...]
+        while !rest.isEmpty { rest = rest.dropFirst(try write(2, rest)) }
     }
 
     private func open(_ state: String, copy: (([UInt8]) -> Void)?) {
@@ -86,6 +104,11 @@ final class Records {
     @discardableResult
     func tell(_ event: AuditEvent, masked: [String] = []) throws(RpcError) -> UInt64 {
         guard let audit else { throw RpcError(.storage, "nothing new is begun: \(missing ?? "there is no audit log")") }
+        if let lost = copied.failure {
+            throw RpcError(
+                .storage, "nothing new is begun: the service's log takes no audit records: \(lost.message)",
+                ["reason": .string(lost.message)])
+        }
         do throws(AuditError) { return try audit.append(event, masked: masked) } catch {
             log.error("the audit log takes nothing", ["why": .string(error.description)])
             throw RpcError(

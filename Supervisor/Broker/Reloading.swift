@@ -26,20 +26,24 @@ extension Broker {
         let wanted = sessions.values.map { entry in
             (
                 id: entry.id, policy: entry.prepared.specification.policy, workspace: entry.prepared.workspace.path,
-                fingerprint: entry.prepared.tiers.fingerprint
+                fingerprint: entry.prepared.tiers.fingerprint, then: entry.prepared.policy
             )
         }
-        let environment = environment, rules = settings.rules
+        let environment = environment, rules = settings.rules, machineMemory = supervisor.machine.memory
         let began = monotonicNanoseconds()
         workers.perform(
-            { () -> [(id: String, files: [String], result: Result<Engine?, PolicyError>)] in
+            { () -> [(id: String, files: [String], result: Result<PresentPolicies?, PolicyError>)] in
                 wanted.map { session in
                     var files: [String] = []
-                    let result = Result { () throws(PolicyError) -> Engine? in
+                    let result = Result { () throws(PolicyError) -> PresentPolicies? in
                         let tiers = try PolicyTiers(
                             session.policy, workspace: session.workspace, environment: environment, rules: rules,
                             files: &files)
-                        return sameBytes(tiers.fingerprint, session.fingerprint) ? nil : try tiers.engine()
+                        if sameBytes(tiers.fingerprint, session.fingerprint) { return nil }
+                        return PresentPolicies(
+                            engine: try tiers.engine(),
+                            policy: session.then.restricted(
+                                by: tiers.confinement(machineMemory: machineMemory), machineMemory: machineMemory))
                     }
                     return (session.id, files, result)
                 }
@@ -51,9 +55,9 @@ extension Broker {
                 for (id, files, result) in results {
                     sessions[id]?.policyFiles = files
                     switch result {
-                    case .success(let engine):
+                    case .success(let present):
                         // Nil: they say what they said when it was made.
-                        sessions[id]?.current = engine
+                        sessions[id]?.current = present
                         count += 1
                     case .failure(let error):
                         problems += error.diagnostics.map(\.description)
@@ -82,12 +86,17 @@ extension Broker {
 
     /// Begins to watch for changes to files of policies.
     func startPolicyWatch() {
-        guard let watch = try? PolicyWatch() else { return }
-        policyWatch = watch
-        _ = try? loop.watch(watch.descriptor, .readable) { [weak self] _ in
-            guard let self, watch.hasChanged() else { return }
-            policyChanges += 1
-            reloadSoon()
+        do throws(Errno) {
+            let watch = try PolicyWatch()
+            _ = try loop.watch(watch.descriptor, .readable) { [weak self] _ in
+                guard let self, watch.hasChanged() else { return }
+                policyChanges += 1
+                reloadSoon()
+            }
+            policyWatch = watch
+        } catch {
+            records.log.warning(
+                "files of policies are not watched: reload has to be asked for", ["why": .string(error.message)])
         }
     }
 

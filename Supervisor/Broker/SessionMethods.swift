@@ -10,66 +10,6 @@ internal import PolicyModel
 internal import SupervisorCore
 internal import Wire
 
-/// A session and what belongs to it.
-final class OpenSession {
-    let id: String
-    let name: String?
-    let user: UInt32
-    let prepared: PreparedSession
-    let session: Session
-    /// Milliseconds without use after which it is closed; nil: never.
-    let idle: UInt64?
-    /// Seconds since 1970.
-    let createdAt: UInt64
-    /// Whether it goes with its client.
-    let isBound: Bool
-    weak var connection: Connection?
-    var idleTimer: EventLoop.Timer?
-    private(set) var usedAt = monotonicNanoseconds()
-    /// Questions that were approved for as long as it lasts, until a time on the monotonic clock.
-    var approved: [String: UInt64] = [:]
-    /// What its tiers say now, where their files have changed since; both are asked.
-    var current: Engine?
-    /// The files of its policies, as they were last looked for.
-    var policyFiles: [String]
-
-    init(
-        id: String, name: String?, user: UInt32, prepared: PreparedSession, session: Session, idle: UInt64?,
-        isBound: Bool, connection: Connection
-    ) {
-        self.id = id
-        self.name = name
-        self.user = user
-        self.prepared = prepared
-        policyFiles = prepared.policyFiles
-        self.session = session
-        self.idle = idle
-        self.isBound = isBound
-        self.connection = connection
-        createdAt = wallMilliseconds() / 1000
-    }
-
-    func touch() { usedAt = monotonicNanoseconds() }
-
-    var summary: JsonObject {
-        var json: JsonObject = [
-            "id": .string(id), "name": name.map { .string($0) } ?? .null,
-            "state": .string(session.isOpen ? "open" : "failed"), "policy": .string(prepared.tiers.session.name),
-            "workspace": .string(prepared.workspace.path), "created_at": .count(createdAt),
-            "idle_ms": .count((monotonicNanoseconds() - usedAt) / 1_000_000),
-            "commands": .number(Int64(session.activeCount)), "plan": .string(prepared.planHash),
-        ]
-        if let image = prepared.specification.image { json.add("image", .string(image)) }
-        return json
-    }
-}
-
-/// Room that was promised to a session that is being made.
-struct Reservation {
-    let user: UInt32
-    let policy: Policy
-}
-
 extension Broker {
     /// A session of the caller's, by id or name.
     func session(_ params: inout Params, of call: Call) throws(RpcError) -> OpenSession {
@@ -300,10 +240,10 @@ extension Broker {
                 ["limit": .string(what)])
         }
         let others = sessions.values.map(\.prepared.policy) + reservations.values.map(\.policy)
-        let taken = others.reduce(UInt64(0)) { sum, other in
-            sum.addingReportingOverflow(amount(other) ?? 0).partialValue
-        }
-        guard taken.addingReportingOverflow(wanted).partialValue <= bound else {
+        // A sum that wraps around would be within any bound.
+        func sum(_ first: UInt64, _ second: UInt64) -> UInt64 { first > .max - second ? .max : first + second }
+        let taken = others.reduce(UInt64(0)) { sum($0, amount($1) ?? 0) }
+        guard sum(taken, wanted) <= bound else {
             throw RpcError(
                 .limit, "the sessions' limits on \(what) come to \(taken), and with this one's \(wanted) pass \(bound)",
                 ["limit": .string(what)])

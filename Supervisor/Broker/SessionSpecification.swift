@@ -57,12 +57,15 @@ struct SessionSpecification: Sendable {
         }
         policy = try params.optionalText("policy")
         workspace = try params.optionalText("workspace")
-        if let workspace, workspace.utf8.first != UInt8(ascii: "/") {
-            throw params.wrong("workspace", "must be an absolute path")
-        }
         image = try params.optionalText("image")
+        // The supervisor stands elsewhere than who asks.
+        let file = policy.flatMap { $0.hasPrefix("preset:") ? nil : $0 }
+        for (name, path) in [("workspace", workspace), ("policy", file), ("image", image)] {
+            guard let path, path.utf8.first != UInt8(ascii: "/") else { continue }
+            throw params.wrong(name, "must be an absolute path" + (name == "policy" ? " or preset:NAME" : ""))
+        }
         limits.wall = try params.optionalCount("timeout_ms", 1...UInt64(Int64.max))
-        limits.memory = try params.optionalCount("memory", 1...UInt64(Int64.max))
+        limits.memory = try params.optionalCount("memory", 1 << 20...UInt64(Int64.max))
         limits.pids = try params.optionalCount("pids", 1...UInt64(Int64.max))
         try takeVariables(&params)
     }

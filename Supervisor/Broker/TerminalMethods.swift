@@ -20,9 +20,10 @@ extension Broker {
         request.idleLimit = try params.optionalCount("idle_ms", 1...31_536_000_000)
         if let bytes = try params.optionalCount("buffer", 4096...(64 << 20)) { request.outputCapacity = Int(bytes) }
         try params.finish()
-        request.wallLimit = wish.wall ?? entry.prepared.policy.resources.wall?.value
-        request.memory = wish.memory
-        request.pids = wish.pids
+        request.wallLimit = wish.wall ?? entry.policy.resources.wall?.value
+        let own = entry.ownLimits(memory: wish.memory, pids: wish.pids, machineMemory: supervisor.machine.memory)
+        request.memory = own.memory
+        request.pids = own.pids
         try judge(wish, in: entry, for: call) { [weak self] result in
             guard let self, !call.isAnswered else { return }
             do throws(RpcError) {

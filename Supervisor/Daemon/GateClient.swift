@@ -31,8 +31,23 @@ final class GateClient {
     }
 
     private func hear() {
+        let message: Message
+        do throws(Errno) { message = try receive(on: socket.raw, capacity: 16, wait: false) } catch {
+            switch error {
+            case .connectionReset: loop.stop()
+            // There was no room for its descriptor, and nothing but a connection has one. It is lost, and taken: uncounted, the
+            // service would take every later one for the one before.
+            case .badMessage: try? send([GateWord.taken.rawValue], on: socket.raw)
+            default: break
+            }
+            return
+        }
+        take(message)
+    }
+
+    private func take(_ received: consuming Message) {
+        var message = received
         do throws(Errno) {
-            var message = try receive(on: socket.raw, capacity: 16, wait: false)
             switch message.bytes.first.flatMap(GateWord.init) {
             case .connection?:
                 // Before anything is done with it: one that ends this process must not end the next one too.

@@ -81,7 +81,7 @@ struct Daemon {
                 broker.close()
             }
         } catch {
-            throw DaemonFailure(text: "\(error)", code: 125)
+            throw DaemonFailure(text: options.mode.explanation(of: error), code: 125)
         }
     }
 

@@ -78,6 +78,7 @@ struct DaemonOptions {
     init(_ arguments: [String]) throws(DaemonFailure) {
         settings.state = userDirectory("XDG_STATE_HOME", "/.local/state", callerEnvironment()).map { $0 + "/cordon" }
         var mode: Mode?
+        var isTwice = false
         var listening: Int32?
         var gate: Int32?
         var rest = arguments[...]
@@ -101,8 +102,12 @@ struct DaemonOptions {
                 return number
             }
             switch parts[0] {
-            case "--stdio": mode = .standard
-            case "--socket": mode = .socket(try value())
+            case "--stdio":
+                isTwice = mode != nil
+                mode = .standard
+            case "--socket":
+                isTwice = mode != nil
+                mode = .socket(try value())
             // Not for people: it is how cordon session starts one.
             case "--listening": listening = Int32(clamping: try count())
             // Neither are these: cordon-service starts one so for each user.
@@ -154,12 +159,27 @@ struct DaemonOptions {
             settings.copiesAudit = true
             return
         }
-        guard let mode else { throw usage("--stdio or --socket is needed") }
+        guard let mode, !isTwice else { throw usage("one of --stdio and --socket is needed") }
+        if case .socket(let path) = mode, path.isEmpty { throw usage("--socket needs a path") }
         if let listening {
             guard case .socket(let path) = mode else { throw usage("--listening needs --socket") }
             self.mode = .listening(listening, path)
         } else {
             self.mode = mode
+        }
+    }
+}
+
+extension DaemonOptions.Mode {
+    /// Why it cannot serve, and what to do.
+    func explanation(of error: Errno) -> String {
+        switch self {
+        case .standard where error == .notPermitted:
+            "standard input and output must be pipes or sockets, not files (epoll(7)): start it from a program"
+        case .socket(let path) where error == .addressInUse:
+            "\(path) is there already: another supervisor serves on it, or one that was killed left it; remove it then"
+        case .socket(let path), .listening(_, let path): "\(path): \(error.message)"
+        case .standard, .gate: error.message
         }
     }
 }

@@ -44,14 +44,34 @@ struct Account {
     }
 
     /// As the files are now.
-    init(user: UInt32, group: UInt32) {
+    ///
+    /// - Throws: why one of them cannot be read. Without its name and groups an account could be held for one that a later rule,
+    ///   with more rights, is about.
+    init(user: UInt32, group: UInt32) throws(Errno) {
         self.init(
-            user, group: group, passwords: (try? readText("/etc/passwd")) ?? "",
-            members: (try? readText("/etc/group")) ?? "")
+            user, group: group, passwords: try Self.contents("/etc/passwd"), members: try Self.contents("/etc/group"))
+    }
+
+    /// One of whom nothing is to be known but the number.
+    init(numbered user: UInt32) { self.init(user, group: .max, passwords: "", members: "") }
+
+    private static func contents(_ path: String) throws(Errno) -> String {
+        do throws(Errno) { return String(decoding: try readFile(path), as: UTF8.self) } catch {
+            // One that is not there names nobody.
+            if error == .noEntry { return "" }
+            throw error
+        }
     }
 
     /// For messages.
     var description: String { name.map { "\($0) (\(user))" } ?? "\(user)" }
+
+    /// The names in a file of accounts or groups.
+    static func names(in file: String) -> [String] {
+        ((try? readText(file)) ?? "").utf8.split(separator: UInt8(ascii: "\n")).compactMap { line in
+            line.split(separator: UInt8(ascii: ":")).first.map { String(Substring($0)) }
+        }
+    }
 
     private static func lines(_ text: String, fields: Int) -> [[Substring.UTF8View]] {
         text.utf8.split(separator: UInt8(ascii: "\n")).compactMap { line in

@@ -1,7 +1,8 @@
 // The loop of the service: who connects is looked up, and handed to a supervisor that runs as that user.
 //
 // It runs as root, so it reads nothing that a user sends: credentials come from the kernel, rules from a file of root's, and
-// from a supervisor one byte that is compared with what is known. It never waits for anybody but in its poller.
+// from a supervisor one byte that is compared with what is known. It waits for nobody but in its poller, and for a supervisor's
+// execve(2), in groups that are still root's.
 internal import Linux
 internal import Wire
 
@@ -26,6 +27,9 @@ final class Gate {
     /// Kept for the case that there is no other, so that whoever knocks can be sent away.
     private var spare: Descriptor?
     private var isStopping = false
+    private var complainedAt: UInt64 = 0
+    /// Called once, when it begins to stop.
+    var whenStopping: () -> Void = {}
 
     /// - Parameters:
     ///   - program: `cordon-supervisor`.
@@ -47,13 +51,15 @@ final class Gate {
         try watch(self.socket.raw, .socket)
         try watch(self.signals.descriptor.raw, .signals)
         // What a service that was killed left is not this one's users'.
-        for user in groups.remaining() { clearLater(Account(user: user, group: .max)) }
+        for user in groups.remaining() { clearLater(Account(numbered: user)) }
     }
 
-    private func watch(_ descriptor: Int32, _ source: Source) throws(Errno) {
+    @discardableResult
+    private func watch(_ descriptor: Int32, _ source: Source) throws(Errno) -> UInt64 {
         nextToken += 1
         try poller.add(descriptor, .readable, token: nextToken)
         sources[nextToken] = source
+        return nextToken
     }
 
     /// Serves until it is told to stop and every supervisor is gone.
@@ -96,7 +102,10 @@ final class Gate {
             }
             serve(client, peer)
         } catch {
-            put("a connection cannot be taken: \(error.message)")
+            // Once a second: who causes it can cause it for ever.
+            let now = monotonicNanoseconds()
+            if now > complainedAt + 1_000_000_000 { put("a connection cannot be taken: \(error.message)") }
+            complainedAt = now
             // Without this the same one would be reported for ever.
             spare = nil
             _ = try? accept(on: socket.raw)
@@ -107,7 +116,11 @@ final class Gate {
     private func serve(_ client: consuming Descriptor, _ peer: PeerCredentials) {
         if isStopping { return refuse(client, "the service is stopping") }
         if let service = users[peer.user] { return service.take(client) }
-        let account = Account(user: peer.user, group: peer.group)
+        let account: Account
+        do throws(Errno) { account = try Account(user: peer.user, group: peer.group) } catch {
+            put("/etc/passwd and /etc/group cannot be read: \(error.message)")
+            return refuse(client, "the service cannot tell who you are: \(error.message)")
+        }
         guard let rights = rules.rights(of: account) else {
             return refuse(
                 client,
@@ -142,9 +155,14 @@ final class Gate {
             let service = UserService(account, rights, process: process, control: ours)
             users[account.user] = service
             try watch(number, .process(account.user))
-            try watch(control, .control(account.user))
+            service.controlToken = try watch(control, .control(account.user))
             service.take(client)
         } catch {
+            // One of whose end nobody would hear would be there for ever.
+            if let service = users.removeValue(forKey: account.user) {
+                service.end()
+                _ = service.process.reap()
+            }
             let why = error == .notSupported ? "its limits cannot be held by the cgroups here" : error.message
             put("the supervisor of user \(account.description) cannot be started: \(why)")
             refuse(client, "your supervisor cannot be started: \(why)")
@@ -163,7 +181,8 @@ final class Gate {
         do throws(Errno) { try makeDirectory(directory, mode: 0o700) } catch {
             // Its parent is root's, so nobody can have put another one there.
             guard error == .exists else { throw error }
-            return
+            // It is its user's, unless the service ended between the two calls.
+            if try status(at: directory).user != 0 { return }
         }
         try changeOwner(directory, in: currentDirectory, user: account.user, group: account.groups[0].number)
     }
@@ -199,17 +218,22 @@ final class Gate {
         guard let service = users[user], let control = service.controlNumber else { return forget(token) }
         do throws(Errno) {
             let message = try receive(on: control, capacity: 16, wait: false)
-            if service.hear(message.bytes) { leave(service, token) }
+            if service.hear(message.bytes) { leave(service) }
         } catch {
-            if error != .again { leave(service, token) }
+            if error != .again { leave(service) }
         }
     }
 
-    private func leave(_ service: UserService, _ token: UInt64? = nil) {
+    private func leave(_ service: UserService) {
+        unwatch(service)
+        service.leave()
+    }
+
+    /// Hears no more of a supervisor than its end.
+    private func unwatch(_ service: UserService) {
         guard let control = service.controlNumber else { return }
         try? poller.remove(control)
-        if let token { forget(token) }
-        service.leave()
+        forget(service.controlToken)
     }
 
     private func forget(_ token: UInt64) { sources[token] = nil }
@@ -225,7 +249,7 @@ final class Gate {
             put("the supervisor of user \(service.account.description) ended: \(status)")
         }
         service.ended(status)
-        if let control = service.controlNumber { try? poller.remove(control) }
+        unwatch(service)
         do throws(Errno) {
             service.clear(by: try startCleaner(user))
             try watch(service.process.endDescriptor, .process(user))
@@ -297,8 +321,9 @@ final class Gate {
         rules = new
         for service in users.values where service.state == .running {
             let account = service.account
-            let now = Account(user: account.user, group: account.groups[0].number)
-            if rules.rights(of: now) == service.rights, now.groups == account.groups {
+            if let now = try? Account(user: account.user, group: account.groups[0].number),
+                rules.rights(of: now) == service.rights, now.groups == account.groups
+            {
                 service.reload()
             } else {
                 put("user \(account.description) has other rights now: its sessions are ended")
@@ -308,9 +333,10 @@ final class Gate {
     }
 
     private func stop() {
+        if !isStopping { whenStopping() }
         for service in users.values {
-            // Who asks twice does not want to wait.
-            if isStopping { try? service.process.signal(Signal.kill) }
+            // Who asks twice does not want to wait, but wants nothing to be left.
+            if isStopping, service.state != .clearing { service.end() }
             leave(service)
         }
         isStopping = true

@@ -11,7 +11,11 @@ struct Service {
         let environment = callerEnvironment()
         do throws(ServiceOptions.Wrong) {
             let options = try ServiceOptions(Array(commandLine().dropFirst()), environment: environment)
-            if case .check = options.mode { exitNow(readRules(options.file, ownerMatters: false) == nil ? 2 : 0) }
+            if case .check = options.mode {
+                guard let rules = readRules(options.file, ownerMatters: false) else { exitNow(2) }
+                for remark in rules.remarks { put("\(options.file): \(remark)") }
+                exitNow(0)
+            }
             try serve(options, environment)
         } catch {
             put("\(error.text) (see cordon-service --help)")
@@ -53,8 +57,8 @@ struct Service {
                 program: (parentPath(try readLink("/proc/self/exe")) ?? "") + "/cordon-supervisor", state: state,
                 rules: rules, readRules: { readRules(options.file, ownerMatters: true) })
             notify(options, "READY=1")
+            gate.whenStopping = { notify(options, "STOPPING=1") }
             try gate.run()
-            notify(options, "STOPPING=1")
             if case .socket(let path) = options.mode { try? unlink(path) }
         } catch {
             put(error.message)

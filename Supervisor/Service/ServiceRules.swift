@@ -70,7 +70,7 @@ struct ServiceRules {
         let table = TableReader(node, of: document, path: "allow", keys: keys, findings: findings)
         var rule = Rule()
         rule.users = (table.list("users", selector) ?? []).map(\.value)
-        rule.groups = (table.list("groups", selector) ?? []).map(\.value)
+        rule.groups = (table.list("groups", group) ?? []).map(\.value)
         if rule.users.isEmpty, rule.groups.isEmpty {
             findings.report(
                 "`[[allow]]` names nobody", at: node.location, remedy: "write `users` or `groups`; \"*\" is everybody")
@@ -86,9 +86,38 @@ struct ServiceRules {
         rule.rights.tier = table.read("tier", absolutePath)?.value
         rule.rights.sessions = table.read("sessions", count)?.value
         rule.rights.memory = table.read("memory", size)?.value
-        rule.rights.pids = table.read("pids", count)?.value
+        rule.rights.pids = table.read("pids", processes)?.value
         rule.rights.idle = table.read("idle", duration)?.value
         return rule
+    }
+
+    /// What is well formed, and still may not be what was meant, as the machine is now.
+    var remarks: [String] {
+        let accounts = Account.names(in: "/etc/passwd"), groups = Account.names(in: "/etc/group")
+        var remarks: [String] = []
+        for rule in rules {
+            for (selectors, known, kind) in [(rule.users, accounts, "user"), (rule.groups, groups, "group")] {
+                for case .name(let name) in selectors where !known.contains(where: { sameBytes($0, name) }) {
+                    remarks.append("there is no \(kind) \(printable(name))")
+                }
+            }
+            if rule.users.contains(where: { $0.means(0, "root") && $0 != .everybody }) {
+                remarks.append("root is never served")
+            }
+            for path in (rule.rights.policies ?? []) + [rule.rights.tier].compactMap({ $0 })
+            where path.utf8.first == UInt8(ascii: "/") && (try? status(at: path)) == nil {
+                remarks.append("there is no file \(printable(path))")
+            }
+        }
+        return remarks
+    }
+
+    private static func group(_ node: TomlNode) throws(InvalidValue) -> Selector {
+        let selector = try selector(node)
+        guard selector != .everybody else {
+            throw InvalidValue("no group is everybody", remedy: "write `users = [\"*\"]`")
+        }
+        return selector
     }
 
     private static func selector(_ node: TomlNode) throws(InvalidValue) -> Selector {
@@ -116,6 +145,13 @@ struct ServiceRules {
             throw InvalidValue("\"\(printable(text))\" is no absolute path")
         }
         return text
+    }
+
+    /// As many as the kernel can number (PID_MAX_LIMIT).
+    private static func processes(_ node: TomlNode) throws(InvalidValue) -> UInt64 {
+        let number = try count(node)
+        guard number <= 4_194_304 else { throw InvalidValue("\(number) is above 4194304") }
+        return number
     }
 
     private static func count(_ node: TomlNode) throws(InvalidValue) -> UInt64 {

@@ -97,6 +97,31 @@ final class ServiceGroups {
         }
         try set(.memory, rights.memory, "memory.limit_in_bytes", "memory.max")
         try set(.pids, rights.pids, "pids.max", "pids.max")
+        if let memory = rights.memory { try limitSwap(user, memory) }
+        // The kernel has some 65,000 groups with memory for everybody, and what is nested too deeply nobody can name any more.
+        if let base = tree.unified {
+            let group = base + "/cordon-user-\(user)"
+            try writeText("\(Self.mostGroups)", to: group + "/cgroup.max.descendants")
+            try writeText("\(Self.deepest)", to: group + "/cgroup.max.depth")
+        }
+    }
+
+    /// A session has a dozen, with what stands by.
+    private static let mostGroups = 16_384
+    private static let deepest = 16
+
+    /// What is swapped out is memory too: none on version 2, and within the limit of memory on version 1. Without the files
+    /// there is no accounting of swap.
+    private func limitSwap(_ user: UInt32, _ memory: UInt64) throws(Errno) {
+        let file: String, value: String
+        if let base = tree.hierarchies[.memory] {
+            (file, value) = (base + "/cordon-user-\(user)/memory.memsw.limit_in_bytes", "\(memory)")
+        } else if let base = tree.unified {
+            (file, value) = (base + "/cordon-user-\(user)/memory.swap.max", "0")
+        } else {
+            return
+        }
+        if (try? status(at: file)) != nil { try writeText(value, to: file) }
     }
 
     /// Kills whatever is left in a user's groups, and removes them. It waits for deaths, so it has a process of its own; its

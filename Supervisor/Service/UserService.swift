@@ -20,6 +20,8 @@ final class UserService {
     private(set) var process: ProcessHandle
     /// To the supervisor: connections and wishes. Closed when it is to go.
     private var control: Descriptor?
+    /// By what that socket is known to the poller.
+    var controlToken: UInt64 = 0
     /// Connections that it was given and has not taken, oldest first.
     private var given = DescriptorList()
     private var waiting = DescriptorList()

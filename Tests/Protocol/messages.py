@@ -341,7 +341,7 @@ def parameters_of_what_looks_at_commands(world):
     good = {"session": session, "command": command}
     methods = {
         "command.status": {}, "command.wait": {"inline": [-1, 262145, "1"]}, "command.kill": {
-            "signal": [1, "", "NOTHING", "0", "-9", "65", "kill", []]},
+            "signal": [0, 65, 1.5, "", "NOTHING", "0", "-9", "65", "kill", []]},
         "command.read": {"stream": ["out", 1, ""], "cursor": [-1, "0", 1.5], "limit": [0, 262145, "1"],
                          "lines": [1, "yes"],
                          "wait_ms": [-1, "1", 86_400_001]},

@@ -118,6 +118,30 @@ def directories_on_the_way(world):
 
 
 @case
+def limits_are_tightened(world):
+    """Each command has the lesser of what was and of what is now, and nobody may wish for more."""
+    path = world.path("policies", "limits.toml")
+    write(path, OPEN_POLICY)
+    client = world.stdio()
+    session = client.session(policy=path)
+    hog = ["python3", "-c", "x = bytearray(100 << 20)"]
+    equal(client.run(session, *hog)["exit_code"], 0)
+    write(path, OPEN_POLICY + '[resources]\nwall = "1s"\nmemory = "32M"\npids = 20\noutput = "1K"\n')
+    until(lambda: client.run(session, "sleep", "1.5")["reason"] == "timeout", "the time is less")
+    equal(client.run(session, *hog)["reason"], "oom")
+    report = client.shell(session, "for i in $(seq 5000); do echo $i; done")
+    equal((report["exit_code"], report["stdout_truncated"]), (0, True))
+    equal(client.run(session, "sh", "-c", "for i in $(seq 40); do sleep 9 & done")["exit_code"] != 0, True)
+    refuses("refused", client, "command.run", session=session, argv=["true"], timeout_ms=2000)
+    refuses("refused", client, "command.run", session=session, argv=["true"], memory=64 << 20)
+    equal(client.run(session, "true", timeout_ms=500)["exit_code"], 0)
+    # What is said later can give nothing back that the first word did not.
+    write(path, OPEN_POLICY + '[resources]\nwall = "2h"\n')
+    until(lambda: client.run(session, *hog)["exit_code"] == 0, "as it was made")
+    refuses("refused", client, "command.run", session=session, argv=["true"], timeout_ms=7_000_000)
+
+
+@case
 def a_users_policy_that_comes_to_be(world):
     """Not even its directory is there at first."""
     watched = Watched(world, world.policy(OPEN_POLICY))

@@ -24,6 +24,15 @@ cre2_pattern *_Nullable cre2_compile_bytes(const char *_Nullable text, size_t co
 void cre2_free(cre2_pattern *_Nullable pattern);
 /// Whether the whole text matches.
 bool cre2_matches(const cre2_pattern *pattern, const char *_Nullable text, size_t count);
+/// How many groups the pattern has.
+int cre2_groups(const cre2_pattern *pattern);
+/// The number of a named group, 0 where there is none.
+int cre2_group(const cre2_pattern *pattern, const char *name);
+/// The leftmost match that begins at `from` or behind it and ends at `to` or before it; what lies in front of `from` is
+/// looked at for `^` and `\b`. `places` takes both ends of the whole match and of groups, `ranges` in all, -1 for a
+/// group that took no part.
+bool cre2_find(const cre2_pattern *pattern, const char *_Nullable text, size_t count, size_t from, size_t to,
+               ptrdiff_t *places, size_t ranges);
 
 #pragma clang assume_nonnull end
 
