@@ -62,6 +62,7 @@ let jail: [Target] = [
         name: "CLibseccomp", path: "Jail/CLibseccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
     .target(name: "Linux", dependencies: ["CLinux"], path: "Jail/Linux", swiftSettings: strict),
     .target(name: "Machine", dependencies: ["Linux"], path: "Jail/Machine", swiftSettings: strict),
+    .target(name: "ToolTree", dependencies: ["Linux"], path: "Jail/Tools/Tree", swiftSettings: strict),
     .target(name: "JailPlan", dependencies: ["Linux"], path: "Jail/Plan", swiftSettings: strict),
     .target(
         name: "JailFilters", dependencies: ["CLibseccomp", "CLinux", "Linux"], path: "Jail/Seccomp",
@@ -185,6 +186,9 @@ let tests: [Target] = [
         swiftSettings: strict),
     .testTarget(
         name: "WireTests", dependencies: ["TestSupport", "Wire"], path: "Tests/WireTests", swiftSettings: strict),
+    .testTarget(
+        name: "ToolTreeTests", dependencies: ["Linux", "TestSupport", "ToolTree"], path: "Tests/ToolTreeTests",
+        swiftSettings: strict),
     .testTarget(
         name: "CacheTests", dependencies: ["Cache", "Linux", "TestSupport"], path: "Tests/CacheTests",
         swiftSettings: strict),

@@ -70,6 +70,8 @@ public struct Errno: Error, Hashable, Sendable, RawRepresentable {
     public static let connectionRefused = Errno(rawValue: ECONNREFUSED)
     /// File name too long.
     public static let nameTooLong = Errno(rawValue: ENAMETOOLONG)
+    /// Too many open files in this process.
+    public static let tooManyFiles = Errno(rawValue: EMFILE)
     /// No such device: of a mount, that the kernel has no such file system.
     public static let noDevice = Errno(rawValue: ENODEV)
 
