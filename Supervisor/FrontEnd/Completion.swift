@@ -212,7 +212,7 @@ private var zshCompletion: String {
         return "                \(subcommand.name)) _arguments \\\n\(options)        \(operand) ;;\n"
     }
     func zshGroup(_ name: String, _ subcommands: [Subcommand]) -> String {
-        let list = subcommands.map { "'\($0.name)[\($0.says)]'" }.joined(separator: " ")
+        let list = subcommands.map { "'\($0.name)[\(zshText($0.says))]'" }.joined(separator: " ")
         return """
                     \(name))
                         if ((CURRENT == 2)); then
@@ -228,7 +228,7 @@ private var zshCompletion: String {
             """
     }
     func specification(_ option: CommandOption) -> String {
-        let says = option.says.replacing("'", with: "'\\''").replacing("[", with: "(").replacing("]", with: ")")
+        let says = zshText(option.says)
         let value =
             switch option.value {
             case .none: ""
@@ -361,4 +361,9 @@ extension String {
     fileprivate func replacing(_ character: Character, with text: String) -> String {
         map { $0 == character ? text : String($0) }.joined()
     }
+}
+
+/// A description between single quotes and brackets, as `_arguments` and `_values` read it (zshcompsys(1)).
+private func zshText(_ text: String) -> String {
+    text.replacing("'", with: "'\\''").replacing("[", with: "(").replacing("]", with: ")")
 }

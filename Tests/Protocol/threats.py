@@ -205,7 +205,8 @@ def is_janitor(pid):
     return processes().get(pid, (0, "", ""))[2].startswith("cordon-janitor")
 
 
-@case
+# Alone: whatever supervisor starts beside it removes what it looks for.
+@case(alone=True)
 def t34_the_janitor_is_killed_too(world):
     process, path = world.listen("--pool-memory", "0")
     client = world.connect(path)

@@ -114,7 +114,11 @@ public final class Session {
     public func command(_ id: UInt64) -> SessionCommand? { commands[id] }
 
     /// Every command that is remembered, oldest first.
-    public var allCommands: [SessionCommand] { commands.values.sorted { $0.id < $1.id } }
+    public var allCommands: [SessionCommand] {
+        // Those that were to be forgotten in a quiet moment are no more told of.
+        while forgetOldest() {}
+        return commands.values.sorted { $0.id < $1.id }
+    }
 
     /// How many commands and terminals have not ended.
     public var activeCount: Int { runningCount + waiting.count + terminals.count - endedTerminals.count }
@@ -278,14 +282,17 @@ public final class Session {
         prepareSpares()
     }
 
-    private func forgetOldest() {
+    /// - Returns: whether there was one that need not be remembered.
+    @discardableResult
+    private func forgetOldest() -> Bool {
         // What a background command left running goes on until somebody wants it to end.
         guard ended.count > limits.remembered,
             let place = ended.firstIndex(where: { commands[$0]?.hasSurvivors != true })
-        else { return }
+        else { return false }
         let oldest = ended.remove(at: place)
         commands.removeValue(forKey: oldest)?.beForgotten()
         whenForgotten?(oldest)
+        return true
     }
 
     private func prepareSpares() {
