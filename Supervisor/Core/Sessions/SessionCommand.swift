@@ -238,6 +238,8 @@ public final class SessionCommand {
     func beForgotten() {
         unwatchInit()
         standby?.close()
+        // At once; removing its groups may wait.
+        if hasSurvivors { groups?.groups.kill() }
     }
 
     /// What it used, and while it runs, what it has used so far.
