@@ -195,7 +195,9 @@ final class Fixture {
         let fixture = try Fixture()
         let outcome = try fixture.run("sleep 99 >/dev/null 2>&1 & echo $!") { $0.isBackground = true }
         let pid = fixture.text(outcome).trimmingCharacters(in: .whitespacesAndNewlines)
-        #expect(fixture.text(try fixture.run("cat /proc/\(pid)/comm")) == "sleep\n")
+        // The shell tells the number before its child has executed.
+        let wait = "until [ \"$(cat /proc/\(pid)/comm)\" = sleep ]; do [ -e /proc/\(pid) ] || exit 1; done"
+        #expect(try fixture.run(wait).exitCode == 0)
         // Until it is forgotten.
         fixture.session.forget(1)
         // It was killed when that returned; a machine under load takes a moment to let it die.

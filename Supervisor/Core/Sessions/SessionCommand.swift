@@ -236,10 +236,14 @@ public final class SessionCommand {
 
     /// What it left running ends.
     func beForgotten() {
-        unwatchInit()
-        standby?.close()
+        leaveInit()
         // At once; removing its groups may wait.
         if hasSurvivors { groups?.groups.kill() }
+    }
+
+    private func leaveInit() {
+        unwatchInit()
+        standby?.close()
     }
 
     /// What it used, and while it runs, what it has used so far.
@@ -280,7 +284,7 @@ public final class SessionCommand {
         jail.whenDead(pid) { [self] death in
             initIsAlive = false
             died(standby?.death(death) ?? death)
-            if state == .ended { beForgotten() }
+            if state == .ended { leaveInit() }
         }
         for number in earlySignals { try? kill(number) }
         earlySignals = []

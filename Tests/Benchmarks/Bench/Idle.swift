@@ -30,6 +30,8 @@ func idleJails(_ subject: Subject, count: Int) throws -> Double {
     // Where not all of them can be had, they are counted below.
     let done = try Thread { try? inThreads(count) { _ = subject.run(sleeper) } }
     let all = sleepers(count)
+    // What rests lets go of its text after 50 ms; before that it is not idle.
+    pause(microseconds: 200_000)
     let own = all.filter { $0.name == "jail-init" || $0.name == "cordon-spawner" }
     let total = own.reduce(0) { $0 + proportionalSize(of: $1.pid) }
     for process in all where process.name == "sleep" { _ = kill(process.pid, SIGKILL) }
