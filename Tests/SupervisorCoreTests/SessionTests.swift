@@ -203,7 +203,9 @@ final class Fixture {
         // It was killed when that returned; a machine under load takes a moment to let it die.
         let deadline = Date().addingTimeInterval(10)
         var seen = "sleep\n"
-        while seen == "sleep\n", Date() < deadline { seen = fixture.text(try fixture.run("cat /proc/\(pid)/comm 2>&1")) }
+        while seen == "sleep\n", Date() < deadline {
+            seen = fixture.text(try fixture.run("cat /proc/\(pid)/comm 2>&1"))
+        }
         #expect(seen != "sleep\n")
     }
 
